@@ -1,0 +1,1 @@
+"""The inference image: one HTTP server (`container.serving`) in front of interchangeable engines."""

@@ -1,0 +1,110 @@
+"""What the server asks of an engine: the whole seam between HTTP and drawing.
+
+The server calls `setup` and `generate` from one drawing thread, never two calls at once; `info` and `catalogue`
+may be called from any thread once `setup` has returned. An engine knows nothing of HTTP, JSON, base64 or PNG.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+"""RGB, shape (height, width, 3)."""
+
+OnStep = Callable[[int, int], None]
+"""Called after each denoising step with (steps done, steps in all), 1 <= done <= all. May raise `Cancelled`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawRequest:
+    """One batch to draw. The server has already checked every range and resolved random seeds.
+
+    `sampler_name` is one of the engine's `Catalogue.samplers`; `model` one of its model names, or None for the
+    loaded one. `width` and `height` are pixels of the picture wanted, multiples of 8 within the catalogue's sizes.
+    `seed` and `subseed` lie in 0 .. 2**32-1. As in stable-diffusion-webui, picture k of the batch uses `seed + k`,
+    or, where `subseed_strength` > 0, `seed` for all and `subseed + k`; sums wrap at 2**32.
+    `init_images` are whole PNG, JPEG or WEBP files, checked by the server for type and size but not decoded or
+    resized; empty means text-to-image, one serves the whole batch. `denoising_strength` in 0 .. 1 then says
+    how far to leave them, and is ignored without them.
+    """
+
+    prompt: str
+    negative_prompt: str = ""
+    width: int = 512
+    height: int = 512
+    steps: int = 20
+    cfg_scale: float = 7.0
+    sampler_name: str = "Euler"
+    seed: int = 0
+    subseed: int = 0
+    subseed_strength: float = 0.0
+    batch_size: int = 1
+    init_images: tuple[bytes, ...] = ()
+    denoising_strength: float = 0.75
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """The pictures of one request, in order.
+
+    `images`: uint8 arrays of shape (height, width, 3), RGB, exactly the size asked for, `batch_size` of them.
+    `seeds` and `subseeds`: those each picture really used. `notes`: plain sentences about anything asked for
+    that had no effect or was done differently. `unknown_words`: words of the prompt the model never learned.
+    """
+
+    images: tuple[Picture, ...]
+    seeds: tuple[int, ...]
+    subseeds: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+    unknown_words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """Who draws. `model_hash` is webui's short hash (first 10 hex of the file's SHA-256), or "" if unknown."""
+
+    name: str
+    model: str
+    model_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A checkpoint on offer. Requests may name it by `name`, "name [hash]", file stem or hash."""
+
+    name: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """What may be asked for. Sampler names are stable-diffusion-webui's; sizes are pixels."""
+
+    models: tuple[Model, ...]
+    samplers: tuple[str, ...]
+    max_width: int = 2048
+    max_height: int = 2048
+
+
+class Engine(Protocol):
+    """A way to draw pictures."""
+
+    def setup(self) -> None:
+        """Load everything needed to draw; called once. Any exception means the engine cannot serve."""
+
+    def generate(self, request: DrawRequest, *, on_step: OnStep) -> Drawing:
+        """Draw one batch, calling `on_step` after every step and letting what it raises through.
+
+        Raises `OutOfMemory` when it does not fit, `BadRequest` for input only the engine can judge (an init image
+        that does not decode), `UnknownName` for a model. Anything else raised counts as an engine crash.
+        """
+
+    def info(self) -> EngineInfo:
+        """The engine's name and its loaded model."""
+
+    def catalogue(self) -> Catalogue:
+        """Models, samplers and sizes on offer."""
