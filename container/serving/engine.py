@@ -1,7 +1,8 @@
 """What the server asks of an engine: the whole seam between HTTP and drawing.
 
-The server calls `setup` and `generate` from one drawing thread, never two calls at once; `info` and `catalogue`
-may be called from any thread once `setup` has returned. An engine knows nothing of HTTP, JSON, base64 or PNG.
+The server calls `setup` and `generate` from one drawing thread, never two calls at once; `info` and
+`catalogue` may be called from any thread once `setup` has returned. An engine knows nothing of HTTP, JSON,
+base64 or PNG.
 """
 
 from collections.abc import Callable
@@ -15,20 +16,22 @@ Picture = NDArray[np.uint8]
 """RGB, shape (height, width, 3)."""
 
 OnStep = Callable[[int, int], None]
-"""Called after each denoising step with (steps done, steps in all), 1 <= done <= all. May raise `Cancelled`."""
+"""Called after each step with (steps done, steps in all), 1 <= done <= all. May raise `Cancelled`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawRequest:
     """One batch to draw. The server has already checked every range and resolved random seeds.
 
-    `sampler_name` is one of the engine's `Catalogue.samplers`; `model` one of its model names, or None for the
-    loaded one. `width` and `height` are pixels of the picture wanted, multiples of 8 within the catalogue's sizes.
-    `seed` and `subseed` lie in 0 .. 2**32-1. As in stable-diffusion-webui, picture k of the batch uses `seed + k`,
-    or, where `subseed_strength` > 0, `seed` for all and `subseed + k`; sums wrap at 2**32.
-    `init_images` are whole PNG, JPEG or WEBP files, checked by the server for type and size but not decoded or
-    resized; empty means text-to-image, one serves the whole batch. `denoising_strength` in 0 .. 1 then says
-    how far to leave them, and is ignored without them.
+    `sampler_name` is one of the engine's `Catalogue.samplers`; `model` one of its model names, or None for
+    the loaded one. `width` and `height` are pixels of the picture wanted, multiples of 8 within the
+    catalogue's sizes. `seed` and `subseed` lie in 0 .. 2**32-1. As in stable-diffusion-webui, picture k of
+    the batch uses `seed + k`, or, where `subseed_strength` > 0, `seed` for all and `subseed + k`; sums wrap
+    at 2**32.
+
+    `init_images` holds no file (text-to-image) or one that serves the whole batch: a PNG, JPEG or WEBP which
+    the server has seen decode, of any size up to 16 megapixels and any colour mode. `denoising_strength`
+    from 0 to 1 says how far to leave it.
     """
 
     prompt: str
@@ -65,7 +68,7 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
-    """Who draws. `model_hash` is webui's short hash (first 10 hex of the file's SHA-256), or "" if unknown."""
+    """Who draws. `model_hash` is webui's: the first 10 hex digits of the file's SHA-256, or "" if unknown."""
 
     name: str
     model: str
@@ -99,8 +102,8 @@ class Engine(Protocol):
     def generate(self, request: DrawRequest, *, on_step: OnStep) -> Drawing:
         """Draw one batch, calling `on_step` after every step and letting what it raises through.
 
-        Raises `OutOfMemory` when it does not fit, `BadRequest` for input only the engine can judge (an init image
-        that does not decode), `UnknownName` for a model. Anything else raised counts as an engine crash.
+        Raises `OutOfMemory` (or `MemoryError`) when it does not fit, `BadRequest` or `UnknownName` for what only
+        the engine can judge. Anything else raised counts as an engine crash.
         """
 
     def info(self) -> EngineInfo:

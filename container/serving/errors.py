@@ -1,7 +1,9 @@
-"""Everything that can go wrong between an invocation and its pictures, each with the status it is answered with.
+"""Everything that can go wrong between an invocation and its pictures, each with its HTTP status.
 
 Messages may be shown to people and may quote a *name* they asked for (a model, a sampler), never a prompt.
 """
+
+# ruff: noqa: N818 (the names say what happened; the code in the reply is the same word)
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -63,6 +65,13 @@ class NotReady(ServingError):
     """No picture has been generated since start, or the server is stopping."""
 
     code = "not_ready"
+    status = 503
+
+
+class Busy(ServingError):
+    """More requests wait than the server keeps."""
+
+    code = "busy"
     status = 503
 
 

@@ -1,0 +1,45 @@
+"""`python -m container serve`: the one way into the inference server, in the image and outside it."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from container.engines import ENGINES, open_engine
+from container.serving.process import bind, configure_log, serve
+from container.serving.settings import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    configure_log()
+    try:
+        listening = bind(options.host, options.port)
+    except OSError as error:
+        reason = error.strerror or error
+        sys.stderr.write(f"cannot listen on {options.host}:{options.port}: {reason}; choose another --port\n")
+        return 1
+    host, port = listening.getsockname()[:2]
+    sys.stdout.write(f"http://{host}:{port}/ engine {options.engine}: {ENGINES[options.engine]}\n")
+    sys.stdout.flush()
+    with listening:
+        engine = open_engine(options.engine, models=options.models)
+        serve(engine, listening=listening, settings=Settings.from_environment(host=options.host))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m container", description="The inference server.")
+    serving = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
+        "serve", help="answer /ping and /invocations until told to stop"
+    )
+    engines = "; ".join(f"{name}: {what}" for name, what in ENGINES.items())
+    serving.add_argument("--port", type=int, default=8080, help="0 takes a free one (default: %(default)s)")
+    serving.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    serving.add_argument("--engine", choices=list(ENGINES), default="embedded", help=engines)
+    serving.add_argument("--models", type=Path, metavar="DIR", help="folder of checkpoints")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""Pictures that arrive inside a request: what they are is read from their first bytes before anything
+decodes them.
+
+A few kilobytes can claim, or inflate to, gigabytes of pixels. So the type and the size are taken from the
+header by the few lines below, and only a picture of a known type and a sane size reaches a decoder.
+"""
+
+import base64
+import binascii
+import io
+import struct
+from dataclasses import dataclass
+
+from PIL import Image
+
+from container.serving.errors import BadRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """A picture file's type, in Pillow's words, and its size in pixels."""
+
+    format: str
+    width: int
+    height: int
+
+
+def read_init_image(text: object, *, field: str, max_pixels: int) -> bytes:
+    """The file inside a base64 text or `data:` URI, proven to be a PNG, JPEG or WEBP that decodes.
+
+    Raises `BadRequest` naming the field. URLs are never followed.
+    """
+    file = _decode_base64(text, field=field)
+    header = read_header(file)
+    if header is None:
+        raise BadRequest("not a PNG, JPEG or WEBP file", field=field)
+    if not 0 < header.width * header.height <= max_pixels:
+        size = f"{header.width}x{header.height}"
+        raise BadRequest(f"{size} pixels; at most {max_pixels // 10**6} megapixels", field=field)
+    try:
+        with Image.open(io.BytesIO(file), formats=[header.format]) as image:
+            image.load()
+    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
+        raise BadRequest(f"the {header.format} file does not decode", field=field) from error
+    return file
+
+
+def read_header(file: bytes) -> Header | None:
+    """Type and size as the file's header claims them, or None for anything but PNG, JPEG and WEBP."""
+    if file.startswith(b"\x89PNG\r\n\x1a\n"):
+        return _png(file)
+    if file.startswith(b"\xff\xd8\xff"):
+        return _jpeg(file)
+    if file.startswith(b"RIFF") and file[8:12] == b"WEBP":
+        return _webp(file)
+    return None
+
+
+def _decode_base64(text: object, *, field: str) -> bytes:
+    if not isinstance(text, str):
+        raise BadRequest("must be a base64 text", field=field)
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadRequest("not valid base64 (URLs and paths are not accepted)", field=field) from error
+
+
+def _png(file: bytes) -> Header | None:
+    if len(file) < 24 or file[12:16] != b"IHDR":
+        return None
+    width, height = struct.unpack(">II", file[16:24])
+    return Header(format="PNG", width=width, height=height)
+
+
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF markers; the three are DHT, JPG, DAC
+
+
+def _jpeg(file: bytes) -> Header | None:
+    """Walk the segments up to the frame header, which holds height before width."""
+    at = 2
+    while at + 9 <= len(file) and file[at] == 0xFF:
+        marker = file[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        if marker in _JPEG_FRAMES:
+            height, width = struct.unpack(">HH", file[at + 5 : at + 9])
+            return Header(format="JPEG", width=width, height=height)
+        at += 2 + struct.unpack(">H", file[at + 2 : at + 4])[0]
+    return None
+
+
+def _webp(file: bytes) -> Header | None:
+    """The three kinds of first chunk: lossy, lossless, extended (RFC 9649)."""
+    kind, body = file[12:16], file[20:30]
+    if len(body) < 10:
+        return None
+    if kind == b"VP8 ":
+        width, height = (side & 0x3FFF for side in struct.unpack("<HH", body[6:10]))
+    elif kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    elif kind == b"VP8X":
+        width, height = (int.from_bytes(body[at : at + 3], "little") + 1 for at in (4, 7))
+    else:
+        return None
+    return Header(format="WEBP", width=width, height=height)

@@ -1,0 +1,74 @@
+"""PNG files, written fast: one row filter by numpy, one pass of igzip.
+
+Row filter "Up" with igzip level 1 packs a 1024x1024 picture about five times faster than zlib level 1 and a
+little smaller; Pillow's default takes some thirty times as long (`make bench`).
+"""
+
+import struct
+import zlib
+
+import numpy as np
+from isal import isal_zlib
+from numpy.typing import NDArray
+
+from container.serving.engine import Picture
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+# How a reader learns that a machine made the picture: IPTC's digital source type, as an XMP packet.
+# https://iptc.org/std/photometadata/documentation/userguide/#_guidance_for_using_digital_source_type
+AI_MARK = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
+    'Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/>'
+    "</rdf:RDF></x:xmpmeta>"
+)
+
+
+def encode(picture: Picture, *, parameters: str | None = None) -> bytes:
+    """One PNG file of an RGB picture, uint8 of shape (height, width, 3), always marked as made by AI.
+
+    `parameters` is webui's text of the same name (prompt and settings); left out of the file when None.
+    """
+    height, width, _ = picture.shape
+    texts = [_international_text("XML:com.adobe.xmp", AI_MARK)]
+    if parameters is not None:
+        texts.append(_text("parameters", parameters))
+    return b"".join(
+        [
+            SIGNATURE,
+            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+            *texts,
+            _chunk(b"IDAT", isal_zlib.compress(_filtered(picture), 1)),
+            _chunk(b"IEND", b""),
+        ]
+    )
+
+
+def _filtered(picture: Picture) -> NDArray[np.uint8]:
+    """Scan lines with filter type 2 ("Up"): each byte less the one above it, the first row less nothing."""
+    height, width, channels = picture.shape
+    rows = picture.reshape(height, width * channels)
+    lines = np.empty((height, 1 + width * channels), np.uint8)
+    lines[:, 0] = 2
+    lines[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=lines[1:, 1:])
+    return lines
+
+
+def _text(keyword: str, text: str) -> bytes:
+    """Plain tEXt where Latin-1 holds the text, iTXt where not: as webui (through Pillow) writes it."""
+    text = text.replace("\0", "")
+    try:
+        return _chunk(b"tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1"))
+    except UnicodeEncodeError:
+        return _international_text(keyword, text)
+
+
+def _international_text(keyword: str, text: str) -> bytes:
+    """An uncompressed iTXt chunk: keyword, flags, no language, no translated keyword, UTF-8 text."""
+    return _chunk(b"iTXt", keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode())
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

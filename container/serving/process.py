@@ -1,0 +1,79 @@
+"""One server process: bind, serve, and end within 25 s of being told to."""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+
+from container.serving.app import create_app
+from container.serving.drawing_queue import DrawingQueue
+from container.serving.engine import Engine
+from container.serving.settings import Settings
+
+log = logging.getLogger("container.serving")
+
+CLOSING_S = 5  # beyond `finish_s`: for the last step, the last reply and the sockets
+
+
+def serve(engine: Engine, *, listening: socket.socket, settings: Settings) -> None:
+    """Serve on a bound socket until SIGTERM or SIGINT; returns once every open request has been answered."""
+    # uvicorn raises the signal again once it has stopped; a clean stop is this process's success.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
+    create_server(create_app(engine, settings=settings), settings=settings).run(sockets=[listening])
+
+
+def create_server(app: Starlette, *, settings: Settings) -> uvicorn.Server:
+    """A server that drains the app's queue when told to stop, and is gone `CLOSING_S` after `finish_s`."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.finish_s) + CLOSING_S,
+    )
+    return _DrainingServer(config, queue=app.state.queue, finish_s=settings.finish_s)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound socket. Raises OSError where the port is taken; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def configure_log() -> None:
+    """Plain lines on standard error. No library may speak there below a warning."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    log.setLevel(logging.INFO)
+
+
+class _DrainingServer(uvicorn.Server):
+    """Turns waiting requests away as soon as it is told to stop, and the current one after `finish_s`."""
+
+    def __init__(self, config: uvicorn.Config, *, queue: DrawingQueue, finish_s: float) -> None:
+        super().__init__(config)
+        self._queue = queue
+        self._finish_s = finish_s
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._queue.drain()
+        asyncio.get_running_loop().call_later(self._finish_s, self._queue.abort)
+        await super().shutdown(sockets)
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)

@@ -1,0 +1,58 @@
+"""What a deployment may change about the server, and the one place that reads the environment for it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one request may ask for. Sizes and steps are stable-diffusion-webui's own ranges."""
+
+    body_bytes: int = 32 * 2**20
+    prompt_characters: int = 20_000
+    min_side: int = 64
+    max_side: int = 2048
+    max_steps: int = 150
+    max_images: int = 16
+    max_pixels: int = 2**24  # over all images of one request: 16 of 1024x1024, 4 of 2048x2048
+    init_image_pixels: int = 16 * 10**6
+    waiting: int = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The server's behaviour. Durations are seconds.
+
+    `stall_s`: a generation that makes no step for so long is stuck. `failures_until_unhealthy`: engine
+    failures in a row. `finish_s`: how long a drawing may go on after SIGTERM before it is told to stop; with
+    the rest of the shutdown it must stay under the 25 s the container promises (SageMaker kills after 30).
+    `embed_parameters`: write prompt and settings into each PNG. `control`: offer the loopback control
+    routes.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    stall_s: float = 120.0
+    failures_until_unhealthy: int = 3
+    finish_s: float = 15.0
+    embed_parameters: bool = False
+    control: bool = False
+
+    @classmethod
+    def from_environment(cls, *, host: str, environment: Mapping[str, str] | None = None) -> Self:
+        """Settings of a server that listens on `host`.
+
+        The control routes exist only on loopback and never on SageMaker, which sets SAGEMAKER_* variables.
+        """
+        env = os.environ if environment is None else environment  # noqa: TID251 (this is the config module)
+        on_sagemaker = any(name.startswith("SAGEMAKER") for name in env)
+        return cls(
+            embed_parameters=env.get("PNG_PARAMETERS") == "1",
+            control=is_loopback(host) and not on_sagemaker,
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address stays on this machine."""
+    return host in {"127.0.0.1", "localhost", "::1"}

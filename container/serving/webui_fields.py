@@ -1,0 +1,182 @@
+"""stable-diffusion-webui's request fields and what this server does with each.
+
+Every field of the API's txt2img and img2img schema (webui 1.10, Forge's additions, names older clients still
+send) falls in one of three groups: used, without effect here (named in the reply when it asked for
+something), or refused unless empty. A field in no group is a mistake and refused by name.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from container.serving.errors import BadRequest
+
+Parse = Callable[[Any, str], Any]
+"""From (JSON value, field name) to the value meant; raises `BadRequest` naming the field."""
+
+
+def text(value: Any, field: str) -> str:
+    """Any text; null means empty."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadRequest("must be a text", field=field)
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise BadRequest("holds half a surrogate pair: not valid Unicode", field=field)
+    return value
+
+
+def optional_text(value: Any, field: str) -> str | None:
+    """A text with something in it, or None."""
+    return text(value, field).strip() or None
+
+
+def number(low: float, high: float) -> Parse:
+    """A finite number in the range, ends included."""
+
+    def parse(value: Any, field: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise BadRequest("must be a finite number", field=field)
+        if not low <= value <= high:
+            raise BadRequest(f"must be from {low:g} to {high:g}", field=field)
+        return float(value)
+
+    return parse
+
+
+def integer(low: int, high: int) -> Parse:
+    """A whole number in the range; 7.0 is one too, as webui's clients send seeds as floats."""
+
+    def parse(value: Any, field: str) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+            raise BadRequest("must be a whole number", field=field)
+        if not low <= value <= high:
+            raise BadRequest(f"must be from {low} to {high}", field=field)
+        return int(value)
+
+    return parse
+
+
+def seed(value: Any, field: str) -> int | None:
+    """0 .. 2**32-1, or None for "choose one" (webui's -1, null or empty)."""
+    if value is None or value == "":
+        return None
+    parsed = integer(-1, 2**32 - 1)(value, field)
+    return None if parsed == -1 else parsed
+
+
+def side(low: int, high: int) -> Parse:
+    """A width or height in pixels: webui's own steps of 8."""
+
+    def parse(value: Any, field: str) -> int:
+        pixels: int = integer(low, high)(value, field)
+        if pixels % 8:
+            nearest = f"{pixels // 8 * 8} or {pixels // 8 * 8 + 8}"
+            raise BadRequest(f"must be a multiple of 8, such as {nearest}", field=field)
+        return pixels
+
+    return parse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """A field this server acts on."""
+
+    parse: Parse
+    default: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inert:
+    """A field without effect here. `neutral`: the values that ask for nothing, beside null and empty ones."""
+
+    neutral: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anything:
+    """A field that only means something together with another one; taken and passed over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A field that must be empty, and why."""
+
+    reason: str
+
+
+Field = Used | Inert | Anything | Refused
+
+_RUNS_CODE = "scripts are not run by this server"
+_HIRES = Anything()  # with `enable_hr`, which is named in its place
+
+COMMON: Mapping[str, Field] = {
+    "styles": Inert(neutral=(["None"], ["None", "None"])),
+    "seed_resize_from_h": Inert(neutral=(-1,)),
+    "seed_resize_from_w": Inert(neutral=(-1,)),
+    "restore_faces": Inert(),
+    "tiling": Inert(),
+    "eta": Inert(neutral=(1,)),
+    "s_min_uncond": Inert(),
+    "s_churn": Inert(),
+    "s_tmax": Inert(),
+    "s_tmin": Inert(),
+    "s_noise": Inert(neutral=(1,)),
+    "override_settings_restore_afterwards": Anything(),
+    "refiner_checkpoint": Inert(neutral=("None",)),
+    "refiner_switch_at": Anything(),
+    "disable_extra_networks": Anything(),
+    "comments": Anything(),
+    "distilled_cfg_scale": Anything(),
+    "force_task_id": Anything(),
+    "do_not_save_samples": Anything(),
+    "do_not_save_grid": Anything(),
+    "send_images": Inert(neutral=(True,)),
+    "firstphase_width": Inert(),
+    "firstphase_height": Inert(),
+    "script_name": Refused(reason=_RUNS_CODE),
+    "alwayson_scripts": Refused(reason=_RUNS_CODE),
+    "infotext": Refused(reason="settings inside an infotext are not taken over; send the fields themselves"),
+    "save_images": Refused(reason="pictures are answered, never written to the server's disk"),
+}
+
+TXT2IMG: Mapping[str, Field] = {
+    **COMMON,
+    "enable_hr": Inert(),
+    "denoising_strength": _HIRES,
+    "hr_scale": _HIRES,
+    "hr_upscaler": _HIRES,
+    "hr_second_pass_steps": _HIRES,
+    "hr_resize_x": _HIRES,
+    "hr_resize_y": _HIRES,
+    "hr_checkpoint_name": _HIRES,
+    "hr_additional_modules": _HIRES,
+    "hr_sampler_name": _HIRES,
+    "hr_scheduler": _HIRES,
+    "hr_prompt": _HIRES,
+    "hr_negative_prompt": _HIRES,
+    "hr_cfg": _HIRES,
+    "hr_distilled_cfg": _HIRES,
+}
+
+_INPAINTING = Anything()  # with `mask`, which is refused
+
+IMG2IMG: Mapping[str, Field] = {
+    **COMMON,
+    "denoising_strength": Used(parse=number(0, 1), default=0.75),
+    "resize_mode": Inert(),
+    "image_cfg_scale": Inert(neutral=(1.5,)),
+    "initial_noise_multiplier": Inert(neutral=(1,)),
+    "include_init_images": Inert(),
+    "mask": Refused(reason="inpainting is not offered by this engine"),
+    "latent_mask": Refused(reason="inpainting is not offered by this engine"),
+    "mask_blur": _INPAINTING,
+    "mask_blur_x": _INPAINTING,
+    "mask_blur_y": _INPAINTING,
+    "mask_round": _INPAINTING,
+    "inpainting_fill": _INPAINTING,
+    "inpaint_full_res": _INPAINTING,
+    "inpaint_full_res_padding": _INPAINTING,
+    "inpainting_mask_invert": _INPAINTING,
+}

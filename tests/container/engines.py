@@ -1,0 +1,93 @@
+"""Engines that misbehave in one way each, for tests of the server around them."""
+
+import threading
+from dataclasses import replace
+
+from container.serving.engine import Drawing, DrawRequest, OnStep
+from container.serving.errors import OutOfMemory
+from container.serving.pattern_engine import PatternEngine
+
+WARM_UP_SIDE = 64
+
+
+def is_warm_up(request: DrawRequest) -> bool:
+    return request.width == WARM_UP_SIDE and request.steps == 1
+
+
+class SlowSetup(PatternEngine):
+    """Sets up only when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_start = threading.Event()
+
+    def setup(self) -> None:
+        self.may_start.wait(10)
+
+
+class FailsInSetup(PatternEngine):
+    def setup(self) -> None:
+        raise FileNotFoundError("no checkpoint")
+
+
+class FailsInWarmUp(PatternEngine):
+    def generate(self, request: DrawRequest, *, on_step: OnStep) -> Drawing:
+        raise RuntimeError("no kernel image for this device")
+
+
+class RaisesInGenerate(PatternEngine):
+    """Crashes, quoting the prompt as careless libraries do, until it is told to behave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = True
+
+    def generate(self, request: DrawRequest, *, on_step: OnStep) -> Drawing:
+        if self.broken and not is_warm_up(request):
+            raise RuntimeError(f"bad token in {request.prompt}")
+        return super().generate(request, on_step=on_step)
+
+
+class RunsOutOfMemory(PatternEngine):
+    def generate(self, request: DrawRequest, *, on_step: OnStep) -> Drawing:
+        if not is_warm_up(request):
+            raise OutOfMemory("the device has no room for this picture")
+        return super().generate(request, on_step=on_step)
+
+
+class ExhaustsPython(PatternEngine):
+    def generate(self, request: DrawRequest, *, on_step: OnStep) -> Drawing:
+        if not is_warm_up(request):
+            raise MemoryError
+        return super().generate(request, on_step=on_step)
+
+
+class DrawsAnotherSize(PatternEngine):
+    def generate(self, request: DrawRequest, *, on_step: OnStep) -> Drawing:
+        wrong = request if is_warm_up(request) else replace(request, width=request.width + 8)
+        return super().generate(wrong, on_step=on_step)
+
+
+class Gated(PatternEngine):
+    """Waits at the gate before every step but the warm-up's: hung while it is closed, and watchable.
+
+    `at_gate` is set once a drawing has reached the gate; `requests` are those begun, in order.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.at_gate = threading.Event()
+        self.requests: list[DrawRequest] = []
+
+    def generate(self, request: DrawRequest, *, on_step: OnStep) -> Drawing:
+        if is_warm_up(request):
+            return super().generate(request, on_step=on_step)
+        self.requests.append(request)
+
+        def gated(step: int, steps: int) -> None:
+            self.at_gate.set()
+            self.gate.wait(20)
+            on_step(step, steps)
+
+        return super().generate(request, on_step=gated)

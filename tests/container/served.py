@@ -1,0 +1,121 @@
+"""A server in a thread of this process, and the requests the tests send it."""
+
+import json
+import threading
+import time
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+import httpx
+from PIL import Image
+
+from container.serving.app import create_app
+from container.serving.engine import Engine
+from container.serving.process import bind, create_server
+from container.serving.settings import Settings
+
+CHOSEN_SEED = 1234
+
+# The seed project's notebook, as it is (research/aws-peers.md 2.3), with a model of ours.
+SEED_PAYLOAD: dict[str, Any] = {
+    "enable_hr": False,
+    "denoising_strength": 0.7,
+    "firstphase_width": 0,
+    "firstphase_height": 0,
+    "prompt": "a photo of an astronaut riding a horse",
+    "negative_prompt": "",
+    "styles": ["None", "None"],
+    "seed": -1.0,
+    "subseed": -1.0,
+    "subseed_strength": 0,
+    "seed_resize_from_h": 0,
+    "seed_resize_from_w": 0,
+    "sampler_index": "DPM++ 2S a Karras",
+    "batch_size": 1,
+    "n_iter": 1,
+    "steps": 35,
+    "cfg_scale": 7,
+    "width": 512,
+    "height": 512,
+    "restore_faces": True,
+    "tiling": False,
+    "eta": 1,
+    "s_churn": 0,
+    "s_tmax": None,
+    "s_tmin": 0,
+    "s_noise": 1,
+    "override_settings": {},
+    "script_args": [0, False, False, False, "", 1, "", 0, "", True, False, False],
+}
+
+
+@contextmanager
+def serving(engine: Engine, *, ready: bool = True, **settings: Any) -> Iterator[httpx.Client]:
+    """A client of a running server around the engine, by default once its drawing thread has proven itself."""
+    chosen = Settings(**{"control": True, **settings})
+    app = create_app(engine, settings=chosen, choose_seed=lambda: CHOSEN_SEED)
+    server = create_server(app, settings=chosen)
+    with bind("127.0.0.1", 0) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        try:
+            eventually(lambda: server.started)
+            with httpx.Client(base_url=address, timeout=20, trust_env=False) as client:
+                if ready:
+                    eventually(lambda: client.get("/ping").status_code == 200)
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join(30)
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    """Wait until it is true; fail after ten seconds."""
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline, "still not true after 10 s"
+        time.sleep(0.005)
+
+
+def text_to_image(**fields: Any) -> dict[str, Any]:
+    payload = {"prompt": "a red apple", "steps": 2, "width": 64, "height": 64} | fields
+    return {"task": "text-to-image", "txt2img_payload": payload}
+
+
+def image_to_image(**fields: Any) -> dict[str, Any]:
+    payload = {"prompt": "a red apple", "steps": 2, "width": 64, "height": 64} | fields
+    return {"task": "image-to-image", "img2img_payload": payload}
+
+
+def pictures(body: dict[str, Any]) -> list[Image.Image]:
+    return [Image.open(BytesIO(b64decode(image, validate=True))) for image in body["images"]]
+
+
+def info(body: dict[str, Any]) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(body["info"])
+    return parsed
+
+
+class Call:
+    """A request under way in a thread of its own."""
+
+    def __init__(
+        self, client: httpx.Client, body: dict[str, Any], *, inference_id: str | None = None
+    ) -> None:
+        self._client = client
+        self._body = body
+        self._headers = {"X-Amzn-SageMaker-Inference-Id": inference_id} if inference_id else {}
+        self._thread = threading.Thread(target=self._send)
+        self._thread.start()
+
+    def _send(self) -> None:
+        self._response = self._client.post("/invocations", json=self._body, headers=self._headers)
+
+    def response(self) -> Any:
+        self._thread.join(15)
+        assert not self._thread.is_alive(), "no answer after 15 s"
+        return self._response
