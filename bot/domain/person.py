@@ -1,0 +1,65 @@
+"""One person's row: today's quota and their place in the fair order."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Self
+
+from bot.domain.errors import Refused
+from bot.domain.job import Job, Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """`held` and `spent` are GPU-milliseconds of `day` (UTC date); `tag` is the last job's tag.
+
+    `version` counts writes; 0 means the row does not exist yet.
+    """
+
+    tenant: str
+    user: str
+    day: str = ""
+    held: int = 0
+    spent: int = 0
+    tag: int = 0
+    version: int = 0
+    write_token: str = ""
+
+    @property
+    def used(self) -> int:
+        """What counts against today's limit."""
+        return self.held + self.spent
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Self:
+        known = {f.name for f in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in row.items() if name in known})
+
+
+def hold(person: Person, *, cost: int, day: str, limit: int, virtual_time: int) -> Person:
+    """The row after a job of `cost` was accepted.
+
+    The new tag is max(virtual time of the queue, the person's last tag) + cost: somebody who asked for
+    much waits behind somebody who asked for little, and nobody saves up a claim while away.
+    Raises Refused("quota_spent") when the day's limit would be passed.
+    """
+    today = person if person.day == day else dataclasses.replace(person, day=day, held=0, spent=0)
+    if today.used + cost > limit:
+        raise Refused("quota_spent", used=today.used, limit=limit, cost=cost)
+    tag = max(virtual_time, today.tag) + cost
+    return dataclasses.replace(today, held=today.held + cost, tag=tag, version=person.version + 1)
+
+
+def settle(person: Person, job: Job) -> Person:
+    """The row after `job` ended: a delivered picture is spent, anything else is given back.
+
+    A job of an earlier day changes nothing: that day's hold went with the day.
+    """
+    if person.day != job.quota_day:
+        return dataclasses.replace(person, version=person.version + 1)
+    spent = job.cost if job.final_outcome is Outcome.OK else 0
+    return dataclasses.replace(
+        person, held=person.held - job.cost, spent=person.spent + spent, version=person.version + 1
+    )

@@ -1,0 +1,161 @@
+"""The `/invocations` wire format: the request the seed's container understands, and its answers.
+
+Source of the request: generation G1 in research/aws-peers.md section 2 (the seed's notebook and
+container at aws-samples/amazon-ai-with-slack-bot 2ff78f2a). The reader accepts what every known
+generation writes and treats an `error` in a success object as a failure.
+"""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from bot.domain.errors import BadOutput
+from bot.domain.job import Outcome
+from bot.domain.prompt import engine_prompt
+from bot.domain.request import ImageRequest
+
+MAX_PICTURES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What a response held. Exactly one of `pictures` and `failure` says something."""
+
+    pictures: tuple[bytes, ...] = ()
+    seeds: tuple[int, ...] = ()
+    model: str | None = None
+    unknown_words: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    gpu_seconds: float | None = None
+    failure: Outcome | None = None
+
+
+def invocation_body(request: ImageRequest, *, init_image: bytes | None = None) -> bytes:
+    """The JSON body for one drawing.
+
+    Integers for seeds, both sampler names (old builds read one, new ones the other), and no hires
+    fields: research/aws-peers.md 2.3.
+    """
+    prompt, negative = engine_prompt(request)
+    payload: dict[str, Any] = {
+        "prompt": prompt,
+        "negative_prompt": negative,
+        "seed": request.seed if request.seed is not None else -1,
+        "subseed": request.subseed if request.subseed is not None else -1,
+        "subseed_strength": request.subseed_strength,
+        "sampler_name": request.sampler,
+        "sampler_index": request.sampler,
+        "batch_size": request.n,
+        "n_iter": 1,
+        "steps": request.steps,
+        "cfg_scale": request.guidance,
+        "width": request.width,
+        "height": request.height,
+    }
+    if init_image is None:
+        body = {"task": "text-to-image", "txt2img_payload": payload}
+    else:
+        payload["init_images"] = [base64.b64encode(init_image).decode()]
+        payload["denoising_strength"] = request.strength if request.strength is not None else 0.75
+        body = {"task": "image-to-image", "img2img_payload": payload}
+    if request.model is not None:
+        body["model"] = request.model
+    return json.dumps(body).encode()
+
+
+def read_output(body: bytes) -> Output:
+    """Read a success object. Raises BadOutput when it holds neither pictures nor an error."""
+    answer = _json_object(body)
+    if answer.get("error"):
+        return Output(failure=_failure_of(answer))
+    images = answer.get("images")
+    if images is None and isinstance(answer.get("image"), str):
+        images = [answer["image"]]
+    if not isinstance(images, list) or not images or len(images) > MAX_PICTURES:
+        raise BadOutput("no images")
+    info = _info(answer.get("info"))
+    return Output(
+        pictures=tuple(_picture(item) for item in images),
+        seeds=_integers(info.get("all_seeds")),
+        model=_text(info.get("sd_model_name")),
+        unknown_words=_texts(info.get("unknown_words")),
+        notes=_texts(info.get("notes")),
+        gpu_seconds=_number(info.get("gpu_seconds")),
+    )
+
+
+def read_failure(body: bytes) -> Outcome:
+    """The outcome a failure object stands for; anything unreadable is a failed engine."""
+    try:
+        return _failure_of(_json_object(body))
+    except BadOutput:
+        return Outcome.ENGINE_FAILED
+
+
+_FAILURES = {
+    "out_of_memory": Outcome.OUT_OF_MEMORY,
+    "unknown_model": Outcome.UNKNOWN_MODEL,
+    "bad_request": Outcome.ENGINE_REFUSED,
+    "unknown_sampler": Outcome.ENGINE_REFUSED,
+    "timeout": Outcome.TIMED_OUT,
+    "stuck": Outcome.TIMED_OUT,
+    "expired": Outcome.WAITED_TOO_LONG,
+    "unavailable": Outcome.ENDPOINT_DOWN,
+    "cancelled": Outcome.CANCELLED,
+}
+
+
+def _failure_of(answer: dict[str, Any]) -> Outcome:
+    error = answer.get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return _FAILURES.get(code, Outcome.ENGINE_FAILED) if isinstance(code, str) else Outcome.ENGINE_FAILED
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadOutput("not JSON") from error
+    if not isinstance(answer, dict):
+        raise BadOutput("not an object")
+    return answer
+
+
+def _info(value: object) -> dict[str, Any]:
+    """`info` is a JSON text inside the JSON; older containers leave it out or empty."""
+    if not isinstance(value, str) or not value:
+        return {}
+    try:
+        return _json_object(value.encode())
+    except BadOutput:
+        return {}
+
+
+def _picture(item: object) -> bytes:
+    if not isinstance(item, str):
+        raise BadOutput("an image is no text")
+    text = item.split(",", 1)[1] if item.startswith("data:image/") and "," in item else item
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadOutput("an image is no base64") from error
+
+
+def _integers(value: object) -> tuple[int, ...]:
+    items = value if isinstance(value, list) else []
+    return tuple(int(item) for item in items if isinstance(item, int | float))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    items = value if isinstance(value, list) else []
+    return tuple(item for item in items if isinstance(item, str))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,88 @@
+"""Steering the service from Slack. Every change is written to the journal with who made it."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from bot.domain.errors import Refused
+from bot.domain.job import Job, Outcome
+from bot.ports import EndpointState, Index
+from bot.services.core import Caller, Core
+from bot.services.dispatch import dispatch
+from bot.services.gallery import find_job
+from bot.services.rows import IN_FLIGHT, fail, month_key, resolve
+from bot.services.settings import read_settings, set_paused
+
+QUEUE_SHOWN = 20
+DEFAULT_REASON = "paused by an admin"
+
+
+class Review(StrEnum):
+    """What an admin decides about a held picture."""
+
+    RELEASE = "release"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The service now. `burned` is this month's GPU time in milliseconds; `waiting` stops counting at 100."""
+
+    endpoint: EndpointState
+    paused: str | None
+    waiting: int
+    in_flight: int
+    burned: int
+    month_ceiling: int | None
+
+
+def status(core: Core, caller: Caller) -> Status:
+    """How things stand. Raises Refused("not_admin")."""
+    _only_admins(caller)
+    return Status(
+        endpoint=core.endpoint.state(),
+        paused=read_settings(core.cells).paused,
+        waiting=len(core.jobs.query(Index.WAITING, limit=100).jobs),
+        in_flight=core.jobs.counter(IN_FLIGHT),
+        burned=core.jobs.counter(month_key(core.clock.now())),
+        month_ceiling=core.policy.month_ceiling,
+    )
+
+
+def pause(core: Core, caller: Caller, *, reason: str) -> str:
+    """New jobs get the reason, queued ones wait. Returns the reason people are told."""
+    _only_admins(caller)
+    told = reason.strip() or DEFAULT_REASON
+    set_paused(core.cells, told)
+    core.journal.event("paused", tenant=caller.tenant, by=caller.user)
+    return told
+
+
+def resume(core: Core, caller: Caller) -> int:
+    """Take jobs again; returns how many waiting ones entered at once."""
+    _only_admins(caller)
+    set_paused(core.cells, None)
+    core.journal.event("resumed", tenant=caller.tenant, by=caller.user)
+    return len(dispatch(core))
+
+
+def queue(core: Core, caller: Caller) -> tuple[Job, ...]:
+    """The workspace's open jobs, oldest first, at most 20."""
+    _only_admins(caller)
+    return core.jobs.query(Index.OPEN, partition=caller.tenant, limit=QUEUE_SHOWN).jobs
+
+
+def review(core: Core, caller: Caller, *, job_ref: str, verdict: Review) -> Job:
+    """Release or refuse a held picture. Raises Refused: not_admin, no_such_job, not_held."""
+    _only_admins(caller)
+    job = find_job(core, caller, job_ref)
+    if job.held is None or job.result is not None:
+        raise Refused("not_held", job=job.id)
+    core.journal.event("reviewed", job=job.id, by=caller.user, verdict=verdict)
+    if verdict is Review.RELEASE:
+        return resolve(core, job, replace(job.held, at=core.clock.now()))
+    return fail(core, job, Outcome.BLOCKED)
+
+
+def _only_admins(caller: Caller) -> None:
+    if not caller.is_admin:
+        raise Refused("not_admin")

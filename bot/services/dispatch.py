@@ -1,0 +1,64 @@
+"""Admission: waiting jobs enter the endpoint's window in fair order between people.
+
+There is no dispatcher lease: the window is a counter with a ceiling that moves in the same
+transaction as the row, so any number of dispatchers at once admit no job twice and no job too many
+(docs/adr/0004). The window keeps SageMaker's own backlog visible to its scaler without letting one
+person fill it.
+"""
+
+from bot.domain.errors import CeilingReached, JobMoved, PeerError
+from bot.domain.job import Job, Outcome
+from bot.domain.transitions import apply
+from bot.ports import CounterChange, Index
+from bot.services.core import Core
+from bot.services.rows import IN_FLIGHT, Overtaken, fail, month_key, tokened
+from bot.services.settings import pass_virtual_time, read_settings
+
+
+def dispatch(core: Core) -> tuple[str, ...]:
+    """Admit what fits; returns the ids admitted. Paused: nothing."""
+    if read_settings(core.cells).paused is not None:
+        return ()
+    window = core.endpoint.state().window
+    admitted: list[Job] = []
+    for job in core.jobs.query(Index.WAITING, limit=max(1, window)).jobs:
+        try:
+            admitted.append(_admit(core, job, window=window))
+        except CeilingReached as full:
+            if full.key == IN_FLIGHT:
+                break
+            _refuse(core, job)
+        except JobMoved:
+            continue
+    _pass_on(core, admitted)
+    return tuple(job.id for job in admitted)
+
+
+def _admit(core: Core, job: Job, *, window: int) -> Job:
+    now = core.clock.now()
+    after = tokened(core, apply(job, "admit", admitted_at=now, next_check_at=now + core.times.nudge_after))
+    changes = [CounterChange(key=IN_FLIGHT, delta=1, ceiling=window)]
+    if core.policy.month_ceiling is not None:
+        room = core.policy.month_ceiling - job.cost
+        changes.append(CounterChange(key=month_key(now), delta=0, ceiling=room))
+    core.jobs.transition(after, counters=changes)
+    return after
+
+
+def _refuse(core: Core, job: Job) -> None:
+    try:
+        fail(core, job, Outcome.BUDGET_SPENT)
+    except Overtaken:
+        core.journal.event("refuse_overtaken", job=job.id)
+
+
+def _pass_on(core: Core, admitted: list[Job]) -> None:
+    """Move the queue's virtual time and hint at the admitted jobs; the sweep finds them anyway."""
+    if not admitted:
+        return
+    pass_virtual_time(core.cells, max(job.tag for job in admitted))
+    for job in admitted:
+        try:
+            core.queue.nudge(job.id)
+        except PeerError as lost:
+            core.journal.event("nudge_lost", job=job.id, code=lost.code)

@@ -1,0 +1,170 @@
+"""Writing job rows: who may work on one, and how a write behaves when another was faster."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from bot.domain.errors import IllegalTransition, JobMoved, PersonMoved
+from bot.domain.job import Job, Outcome, Picture, Result, State, state_of
+from bot.domain.person import Person, settle
+from bot.domain.transitions import apply, is_unresolved
+from bot.ports import CounterChange
+from bot.services.core import Core
+
+IN_FLIGHT = "in_flight"
+_TRIES = 6
+
+
+class Overtaken(Exception):  # noqa: N818  a signal between two lines of this package, not an error
+    """Another writer was faster before the effect: read the row again and decide anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hand:
+    """One pass of one worker over one job. Its lease rides on every write, so taking it costs no call."""
+
+    core: Core
+    owner: str
+
+    def may_take(self, job: Job) -> bool:
+        """A job in another hand is left alone; its timer brings it back once the lease is over."""
+        owner = job.lease_owner
+        if owner is None or owner == self.owner or job.lease_until <= self.core.clock.now():
+            return True
+        nothing_to_protect = state_of(job) in (State.ANNOUNCED, State.SUBMITTED, State.HELD, State.DONE)
+        return nothing_to_protect or self.core.process.outlived(owner)
+
+    def intend(self, job: Job, name: str, *, check_in: float, **facts: object) -> Job:
+        """Write an intent before its effect. Raises Overtaken: then there must be no effect."""
+        after = self._stamped(job, name, check_in=check_in, facts={"attempts": job.attempts, **facts})
+        try:
+            self.core.jobs.transition(after)
+        except JobMoved as moved:
+            raise Overtaken from moved
+        return after
+
+    def fact(self, job: Job, name: str, *, check_in: float, **facts: object) -> Job:
+        """Write what has happened, also when the row moved meanwhile: facts must not be lost.
+
+        Raises Overtaken when the row no longer has a place for it.
+        """
+        for _ in range(_TRIES):
+            try:
+                after = self._stamped(job, name, check_in=check_in, facts={"attempts": 0, **facts})
+                self.core.jobs.transition(after)
+            except JobMoved:
+                job = reread(self.core, job)
+            except IllegalTransition as illegal:
+                raise Overtaken from illegal
+            else:
+                return after
+        raise Overtaken
+
+    def retry_later(
+        self, job: Job, name: str = "wait", *, asked: float | None = None, **facts: object
+    ) -> None:
+        """Write down a failed try and when the next one is due, and give the lease back."""
+        times = self.core.times
+        self.rest(
+            job, name, until_in=times.back_off(job.attempts, asked=asked), attempts=job.attempts + 1, **facts
+        )
+
+    def rest(self, job: Job, name: str = "wait", *, until_in: float | None, **facts: object) -> None:
+        """Give the lease back and come again in `until_in` seconds (None: never).
+
+        When another writer was faster, its timer stands and nothing is written.
+        """
+        try:
+            self.core.jobs.transition(self._released(job, name, until_in=until_in, facts=facts))
+        except JobMoved:
+            self.core.journal.event("rest_overtaken", job=job.id, step=name)
+
+    def finish(self, job: Job, *, until_in: float) -> None:
+        """The outcome is visible: write `done_at` and settle the person's quota in one transaction."""
+        for _ in range(_TRIES):
+            done = self._released(job, "finish", until_in=until_in, facts={"done_at": self.core.clock.now()})
+            person = settle(self.core.jobs.person(job.tenant, job.person), done)
+            try:
+                self.core.jobs.transition(done, person=tokened(self.core, person))
+            except PersonMoved:
+                continue
+            except JobMoved as moved:
+                raise Overtaken from moved
+            return
+        raise PersonMoved(job.person)
+
+    def _released(self, job: Job, name: str, *, until_in: float | None, facts: dict[str, object]) -> Job:
+        check_at = None if until_in is None else self.core.clock.now() + until_in
+        free = {"lease_owner": None, "lease_until": 0.0, "next_check_at": check_at, "attempts": 0}
+        return tokened(self.core, apply(job, name, **{**free, **facts}))
+
+    def _stamped(self, job: Job, name: str, *, check_in: float, facts: dict[str, object]) -> Job:
+        now = self.core.clock.now()
+        lease = {"lease_owner": self.owner, "lease_until": now + self.core.times.lease}
+        return tokened(self.core, apply(job, name, **{**lease, "next_check_at": now + check_in, **facts}))
+
+
+def resolve(core: Core, job: Job, result: Result) -> Job:
+    """Decide a job. The first writer wins; a later result is counted and changes nothing.
+
+    Returns the row as it stands afterwards. An announcement under way keeps its lease: its reference
+    is still to be written.
+    """
+    for _ in range(_TRIES):
+        if not is_unresolved(job):
+            core.journal.event("late_result", job=job.id, outcome=result.outcome)
+            return job
+        lease = {"lease_owner": None, "lease_until": 0.0} if state_of(job) is not State.ACCEPTED else {}
+        facts = {"result": result, "attempts": 0, "next_check_at": core.clock.now(), **lease}
+        after = tokened(core, apply(job, "resolve", **facts))
+        try:
+            core.jobs.transition(after, counters=_settled_counters(core, job, result))
+        except JobMoved:
+            job = reread(core, job)
+        else:
+            core.journal.event("resolved", job=job.id, outcome=result.outcome)
+            return after
+    raise JobMoved(job.id)
+
+
+def fail(core: Core, job: Job, outcome: Outcome) -> Job:
+    """Decide a job without pictures."""
+    return resolve(core, job, Result(outcome=outcome, at=core.clock.now()))
+
+
+def picture_of(result: Result, index: int) -> Picture | None:
+    """The picture under a control's index, None when there is none."""
+    return result.pictures[index] if 0 <= index < len(result.pictures) else None
+
+
+def reread(core: Core, job: Job) -> Job:
+    """The row as it is now. Raises Overtaken when it was deleted."""
+    current = core.jobs.get(job.id)
+    if current is None:
+        raise Overtaken
+    return current
+
+
+def month_key(now: float) -> str:
+    """The money ledger's counter for the month (UTC) of `now`."""
+    moment = datetime.fromtimestamp(now, tz=UTC)
+    return f"burned/{moment:%Y-%m}"
+
+
+def _settled_counters(core: Core, job: Job, result: Result) -> tuple[CounterChange, ...]:
+    """Leaving the window frees its place; the ledger books what the GPU really burned, delivered or not."""
+    if job.admitted_at is None:
+        return ()
+    burned = round(result.gpu_seconds * 1000) or job.cost * job.submissions
+    freed = CounterChange(key=IN_FLIGHT, delta=-1)
+    if job.submissions == 0:
+        return (freed,)
+    return (freed, CounterChange(key=month_key(core.clock.now()), delta=burned))
+
+
+Row = TypeVar("Row", Job, Person)
+
+
+def tokened(core: Core, row: Row) -> Row:
+    """The row under a fresh name for the attempt to write it."""
+    return replace(row, write_token=core.ids.token())

@@ -1,0 +1,45 @@
+"""The sweep: every open row has a timer, and this alone, with every message lost, finishes every job."""
+
+from bot.domain.errors import BotError, Conflict
+from bot.ports import Index
+from bot.services.core import Core
+from bot.services.dispatch import dispatch
+from bot.services.rows import Hand, Overtaken
+from bot.services.work import advance
+
+BATCH = 50
+
+
+def sweep(core: Core, *, upto: float | None = None, limit: int = BATCH) -> int:
+    """Take at most `limit` due jobs as far as they go; returns how many were due.
+
+    `upto` looks ahead (seconds since the epoch): a process that starts alone takes over at once what
+    a dead one left, without waiting for the timers.
+    """
+    due = core.jobs.query(Index.DUE, upto=core.clock.now() if upto is None else upto, limit=limit).jobs
+    for job in due:
+        _advance_or_rearm(core, job.id)
+    dispatch(core)
+    return len(due)
+
+
+def _advance_or_rearm(core: Core, job_id: str) -> None:
+    """One bad row must not stop the sweep for all others: it is reported and comes again later."""
+    try:
+        advance(core, job_id)
+    except (BotError, Overtaken) as error:
+        core.journal.event("advance_failed", job=job_id, kind=type(error).__name__)
+    except Exception as error:  # noqa: BLE001  any defect in one row: the others still have people waiting
+        core.journal.event("advance_crashed", job=job_id, kind=type(error).__name__)
+        _push_back(core, job_id)
+
+
+def _push_back(core: Core, job_id: str) -> None:
+    """Come again later, with growing distance, instead of first in every sweep."""
+    try:
+        job = core.jobs.get(job_id)
+        if job is not None:
+            hand = Hand(core=core, owner=f"{core.process.boot}:{core.ids.token()}")
+            hand.retry_later(job)
+    except (Conflict, Overtaken):
+        core.journal.event("push_back_overtaken", job=job_id)

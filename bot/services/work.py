@@ -1,0 +1,332 @@
+"""A worker's pass over one job: do what the row calls for until it has to wait.
+
+Every effect that must not happen twice stands between an intent written before and a fact written
+after. A pass may stop anywhere, also by the death of the process: the row then says what is left, and
+its timer brings the next pass.
+"""
+
+from collections.abc import Callable
+
+from bot.domain.errors import Ambiguous, Busy, PeerError, Rejected, Unavailable
+from bot.domain.job import Job, Outcome
+from bot.domain.steps import MAX_POSTS, MAX_SUBMISSIONS, Step, next_step
+from bot.domain.transitions import is_unresolved
+from bot.ports import Fate
+from bot.services.core import Core
+from bot.services.dispatch import dispatch
+from bot.services.results import collect
+from bot.services.rows import Hand, Overtaken, fail, reread
+from bot.services.stages import stage_of
+from bot.services.submissions import submission_of
+
+MAX_PASS = 24
+
+
+def advance(core: Core, job_id: str) -> None:
+    """Take a job as far as it goes now. Unknown jobs and jobs in another hand are left alone.
+
+    Raises PeerError when the row itself cannot be read or written: the sweep comes again.
+    """
+    job = core.jobs.get(job_id)
+    hand = Hand(core=core, owner=f"{core.process.boot}:{core.ids.token()}")
+    for _ in range(MAX_PASS):
+        if job is None or not hand.may_take(job) or not _is_due(core, job):
+            return
+        try:
+            job = _take_step(hand, job)
+        except Overtaken:
+            job = core.jobs.get(job_id)
+
+
+def _is_due(core: Core, job: Job) -> bool:
+    """A failed try waits for its back-off, whatever hints arrive meanwhile."""
+    waits = job.attempts > 0 and (job.next_check_at or 0.0) > core.clock.now()
+    return not waits
+
+
+def _take_step(hand: Hand, job: Job) -> Job | None:
+    """One step; the row afterwards, or None when the pass ends here."""
+    core = hand.core
+    due = next_step(job, now=core.clock.now(), times=core.times)
+    if due is None or due.at > core.clock.now():
+        _rearm(hand, job, None if due is None else due.at)
+        return None
+    return _STEPS[due.step](hand, job)
+
+
+def _rearm(hand: Hand, job: Job, at: float | None) -> None:
+    """See that the row's timer is not later than what it waits for."""
+    if at is not None and (job.next_check_at is None or job.next_check_at <= hand.core.clock.now()):
+        hand.rest(job, until_in=at - hand.core.clock.now())
+
+
+def _announce(hand: Hand, job: Job) -> Job | None:
+    if job.announcements >= MAX_POSTS:
+        return _cannot_post(hand, job)
+    core, now = hand.core, hand.core.clock.now()
+    before = job
+    job = hand.intend(
+        job,
+        "intend_announce",
+        announcements=job.announcements + 1,
+        announce_intent_at=now,
+        check_in=core.times.grace,
+    )
+    try:
+        ref = core.sink(job).announce(stage_of(core, job))
+    except Ambiguous as lost:
+        core.journal.event("announce_ambiguous", job=job.id, code=lost.code)
+        return None
+    except Rejected as no:
+        core.journal.event("announce_rejected", job=job.id, code=no.code)
+        return _cannot_post(hand, job)
+    except (Busy, Unavailable) as later:
+        facts = {"announcements": before.announcements, "announce_intent_at": None}
+        hand.retry_later(job, "unannounce", asked=_asked(later), **facts)
+        return None
+    return _announced(hand, job, ref)
+
+
+def _announced(hand: Hand, job: Job, ref: str) -> Job:
+    """The row may have been decided (a cancel) while the card was being posted."""
+    for name in ("announce", "announce_late"):
+        try:
+            return hand.fact(job, name, announced_ref=ref, check_in=hand.core.times.nudge_after)
+        except Overtaken:
+            job = reread(hand.core, job)
+    raise Overtaken
+
+
+def _find_announcement(hand: Hand, job: Job) -> Job | None:
+    core = hand.core
+    try:
+        ref = core.sink(job).find_announcement(job)
+    except Rejected as no:
+        core.journal.event("announce_unverified", job=job.id, code=no.code)
+        ref = None
+    except PeerError as later:
+        hand.retry_later(job, asked=_asked(later))
+        return None
+    if ref is not None:
+        return _announced(hand, job, ref)
+    return hand.fact(job, "unannounce", announce_intent_at=None, check_in=core.times.nudge_after)
+
+
+def _cannot_post(hand: Hand, job: Job) -> Job:
+    """There is no place to show the job: decide it, or note that its reason stays unseen there."""
+    if job.result is None:
+        return fail(hand.core, job, Outcome.CANNOT_POST)
+    return hand.fact(
+        job, "give_up_delivery", undelivered=Outcome.CANNOT_POST, check_in=hand.core.times.nudge_after
+    )
+
+
+def _give_up_waiting(hand: Hand, job: Job) -> Job:
+    return fail(hand.core, job, Outcome.WAITED_TOO_LONG)
+
+
+def _admit(hand: Hand, job: Job) -> Job | None:
+    core = hand.core
+    if job.id in dispatch(core):
+        return core.jobs.get(job.id)
+    left = job.patience_until - core.clock.now()
+    hand.rest(reread(core, job), until_in=min(left, core.times.nudge_after))
+    return None
+
+
+def _submit(hand: Hand, job: Job) -> Job | None:
+    core, before = hand.core, job
+    if core.clock.now() - (job.admitted_at or 0.0) > core.times.endpoint_patience and job.submissions == 0:
+        return fail(core, job, Outcome.ENDPOINT_DOWN)
+    job = hand.intend(
+        job,
+        "intend_submit" if before.submissions == 0 else "resubmit",
+        submissions=before.submissions + 1,
+        submitted_at=core.clock.now(),
+        check_in=core.times.look_every,
+    )
+    try:
+        core.endpoint.submit(submission_of(core, job))
+    except Ambiguous as lost:
+        core.journal.event("submit_ambiguous", job=job.id, code=lost.code)
+    except (Busy, Unavailable) as later:
+        facts = {"submissions": before.submissions, "submitted_at": before.submitted_at}
+        hand.retry_later(job, "unsubmit", asked=_asked(later), **facts)
+        return None
+    except Rejected as no:
+        core.journal.event("submit_rejected", job=job.id, code=no.code)
+        return fail(core, job, Outcome.ENGINE_REFUSED)
+    _show(core, job)
+    return None
+
+
+def _look(hand: Hand, job: Job) -> Job | None:
+    """Without any message: is the result there, is the submission still alive, is it time to give up?"""
+    core = hand.core
+    settled = collect(core, job)
+    if settled is not None:
+        return settled
+    fate = core.endpoint.fate(submission_of(core, job).inference_id)
+    overdue = core.clock.now() >= (job.submitted_at or 0.0) + core.times.submission_life
+    if fate is not Fate.LOST and not overdue:
+        hand.rest(job, until_in=core.times.look_every)
+        return None
+    if job.submissions < MAX_SUBMISSIONS:
+        core.journal.event("resubmit", job=job.id, fate=fate)
+        return _submit(hand, job)
+    return fail(core, job, Outcome.INTERRUPTED if fate is Fate.LOST else Outcome.TIMED_OUT)
+
+
+def _give_up_review(hand: Hand, job: Job) -> Job:
+    return fail(hand.core, job, Outcome.NOT_REVIEWED)
+
+
+def _deliver(hand: Hand, job: Job) -> Job | None:
+    if job.deliveries >= MAX_POSTS or _is_too_late(hand.core, job):
+        return _cannot_deliver(hand, job)
+    core, before = hand.core, job
+    try:
+        refs = job.delivery_refs or core.sink(job).prepare(job, _pictures(core, job))
+    except Rejected as no:
+        core.journal.event("prepare_rejected", job=job.id, code=no.code)
+        return _cannot_deliver(hand, job)
+    except PeerError as later:
+        hand.retry_later(job, asked=_asked(later))
+        return None
+    job = hand.intend(
+        job,
+        "intend_deliver",
+        delivery_refs=refs,
+        deliveries=before.deliveries + 1,
+        deliver_intent_at=core.clock.now(),
+        check_in=core.times.grace,
+    )
+    try:
+        core.sink(job).deliver(job)
+    except Ambiguous as lost:
+        core.journal.event("deliver_ambiguous", job=job.id, code=lost.code)
+    except Rejected as no:
+        core.journal.event("deliver_rejected", job=job.id, code=no.code)
+        return _cannot_deliver(hand, job)
+    except (Busy, Unavailable) as later:
+        facts = {"deliveries": before.deliveries, "deliver_intent_at": None}
+        hand.retry_later(job, "undeliver", asked=_asked(later), **facts)
+        return None
+    return job
+
+
+def _confirm(hand: Hand, job: Job) -> Job | None:
+    """The share appears some time after the call; only then is the picture really there."""
+    core, now = hand.core, hand.core.clock.now()
+    try:
+        seen = core.sink(job).delivered(job)
+    except Rejected as no:
+        core.journal.event("delivery_unverified", job=job.id, code=no.code)
+        return _cannot_deliver(hand, job)
+    except PeerError as later:
+        hand.retry_later(job, asked=_asked(later))
+        return None
+    if seen:
+        return hand.fact(job, "deliver", delivered_at=now, check_in=core.times.nudge_after)
+    if now < (job.deliver_intent_at or 0.0) + core.times.confirm_patience:
+        _look_again(hand, job)
+        return None
+    return hand.fact(job, "undeliver", deliver_intent_at=None, check_in=core.times.nudge_after)
+
+
+def _look_again(hand: Hand, job: Job) -> None:
+    times = hand.core.times
+    wait = min(times.confirm_first * 2.0 ** min(job.attempts, 10), 10.0)
+    hand.rest(job, until_in=wait, attempts=job.attempts + 1)
+    try:
+        hand.core.queue.nudge(job.id, delay=wait)
+    except PeerError as lost:
+        hand.core.journal.event("nudge_lost", job=job.id, code=lost.code)
+
+
+def _cannot_deliver(hand: Hand, job: Job) -> Job:
+    """The picture exists and stays in the store, but this place does not take it."""
+    check_in = hand.core.times.nudge_after
+    return hand.fact(job, "give_up_delivery", undelivered=Outcome.CANNOT_DELIVER, check_in=check_in)
+
+
+def _finish(hand: Hand, job: Job) -> Job | None:
+    core = hand.core
+    try:
+        core.sink(job).finish(stage_of(core, job))
+    except Rejected as no:
+        core.journal.event("finish_rejected", job=job.id, code=no.code)
+    except PeerError as later:
+        if not _is_too_late(core, job):
+            hand.retry_later(job, asked=_asked(later))
+            return None
+        core.journal.event("finish_unseen", job=job.id, code=later.code)
+    hand.finish(job, until_in=core.times.audit_after)
+    return None
+
+
+def _audit(hand: Hand, job: Job) -> Job | None:
+    core = hand.core
+    try:
+        core.sink(job).audit(job)
+    except Rejected as no:
+        core.journal.event("audit_skipped", job=job.id, code=no.code)
+    except PeerError as later:
+        if job.attempts < MAX_POSTS:
+            hand.retry_later(job, asked=_asked(later))
+            return None
+        core.journal.event("audit_skipped", job=job.id, code=later.code)
+    hand.rest(job, "audit", until_in=None, audited_at=core.clock.now())
+    return None
+
+
+def _pictures(core: Core, job: Job) -> tuple[bytes, ...]:
+    """The stored originals. Raises Unavailable when one is not there yet or any more."""
+    found = [core.objects.get(picture.key) for picture in (job.result.pictures if job.result else ())]
+    if any(body is None for body in found):
+        raise Unavailable("picture_missing")
+    return tuple(body for body in found if body is not None)
+
+
+def _is_too_late(core: Core, job: Job) -> bool:
+    return job.result is not None and core.clock.now() > job.result.at + core.times.deliver_patience
+
+
+def _show(core: Core, job: Job) -> None:
+    """Edit the card; a progress edit that fails is no loss."""
+    try:
+        core.sink(job).show(stage_of(core, job))
+    except PeerError as lost:
+        core.journal.event("show_skipped", job=job.id, code=lost.code)
+
+
+def _asked(error: PeerError) -> float | None:
+    return error.retry_after if isinstance(error, Busy) else None
+
+
+_STEPS: dict[Step, Callable[[Hand, Job], Job | None]] = {
+    Step.ANNOUNCE: _announce,
+    Step.FIND_ANNOUNCEMENT: _find_announcement,
+    Step.ADMIT: _admit,
+    Step.GIVE_UP_WAITING: _give_up_waiting,
+    Step.SUBMIT: _submit,
+    Step.LOOK: _look,
+    Step.GIVE_UP_REVIEW: _give_up_review,
+    Step.DELIVER: _deliver,
+    Step.CONFIRM: _confirm,
+    Step.FINISH: _finish,
+    Step.AUDIT: _audit,
+}
+
+
+def take_result(core: Core, job_id: str) -> None:
+    """An event says that an object for this job arrived: decide the job and carry on at once.
+
+    Duplicate, early and foreign events change nothing.
+    """
+    job = core.jobs.get(job_id)
+    if job is None or not is_unresolved(job):
+        core.journal.event("result_ignored", job=job_id)
+    elif collect(core, job) is None:
+        core.journal.event("result_without_object", job=job_id)
+    advance(core, job_id)
