@@ -1,0 +1,187 @@
+"""The web UI's prompt syntax: what passes through, what is taken out, what is refused by name.
+
+Brackets and weights follow AUTOMATIC1111's `modules/prompt_parser.py`: `(x)` is stronger, `[x]` weaker,
+`(x:1.3)` explicit, a backslash makes a bracket plain text, and an open bracket reaches to the end.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bot.domain.prompt import wording
+from bot.domain.prompt.catalogue import Catalogue, Construct, find_name, nearest_names
+from bot.domain.prompt.outcome import Findings
+from bot.domain.prompt.tokens import Prompt
+from bot.domain.prompt.values import decimal_of, weighed_lora
+from bot.domain.request import LoraUse
+
+TAG = re.compile(r"<(lora|lyco|hypernet):([^<>:]*)(?::([^<>]*))?>", re.IGNORECASE)
+LINK = re.compile(r"https?://[^\s\"]+", re.IGNORECASE)
+WILDCARD = re.compile(r"(?<!\w)__([A-Za-z][\w/-]*?)__(?!\w)")
+COMPOSITION = re.compile(r"(?<=\s)AND(?=\s)")
+UNPLAIN_WEIGHT = re.compile(r"\s*[+-]?[\d.,]+\w*\s*|[^\s,]+")
+SANE_WEIGHTS = (0.0, 2.0)
+
+
+@dataclass(slots=True)
+class _Bracket:
+    start: int
+    colons: list[int] = field(default_factory=list)
+    bars: list[int] = field(default_factory=list)
+
+
+def without_loras(
+    prompt: Prompt, *, catalogue: Catalogue, findings: Findings
+) -> tuple[Prompt, tuple[LoraUse, ...]]:
+    """The prompt without its `<lora:name:weight>` tags, and what they ask for."""
+    uses: list[LoraUse] = []
+    for tag in TAG.finditer(prompt.text):
+        if tag[1].casefold() == "hypernet":
+            _refuse(findings, prompt, tag.span(), "hypernet", wording.NO_HYPERNETS, " ")
+        elif use := _tagged_lora(tag, prompt, catalogue, findings):
+            uses.append(use)
+    return _cut(prompt, [tag.span() for tag in TAG.finditer(prompt.text)]), tuple(uses)
+
+
+def check_syntax(prompt: Prompt, *, catalogue: Catalogue, findings: Findings) -> None:
+    """Record what the engine cannot draw and what may surprise; brackets and weights pass through."""
+    for link in LINK.finditer(prompt.text):
+        if prompt.text[: link.start()].count('"') % 2 == 0:
+            _refuse(findings, prompt, link.span(), "image_link", wording.NO_LINKS, " ")
+    for wildcard in WILDCARD.finditer(prompt.text):
+        _refuse(findings, prompt, wildcard.span(), "wildcard", wording.NO_WILDCARDS, wildcard[1])
+    if Construct.COMPOSITION not in catalogue.constructs:
+        for word in COMPOSITION.finditer(prompt.text):
+            message = wording.CONSTRUCTS[Construct.COMPOSITION]
+            _refuse(findings, prompt, word.span(), "unsupported", message, "and")
+    _check_brackets(prompt, catalogue, findings)
+
+
+def _tagged_lora(
+    tag: re.Match[str], prompt: Prompt, catalogue: Catalogue, findings: Findings
+) -> LoraUse | None:
+    typed, weight = tag[2].strip(), (tag[3] or "1").split(":")[0].strip()
+    known, number = find_name(typed, catalogue.loras), decimal_of(weight)
+    if known and number is not None:
+        return weighed_lora(known, number, findings)
+    near = nearest_names(typed, catalogue.loras)
+    correct = known or (near[0] if near else None)
+    text = f"<lora:{correct}:{1 if number is None else number:g}>" if correct else " "
+    if known:
+        message = wording.bad_lora_weight(weight)
+        _refuse(findings, prompt, tag.span(3), "bad_lora_weight", message, text, edit=tag.span())
+    else:
+        message = wording.unknown_lora(typed, near)
+        _refuse(findings, prompt, tag.span(2), "unknown_lora", message, text, edit=tag.span())
+    return None
+
+
+def _check_brackets(prompt: Prompt, catalogue: Catalogue, findings: Findings) -> None:
+    """One pass with a stack for each kind of bracket, as the web UI keeps them."""
+    stacks: dict[str, list[_Bracket]] = {"(": [], "[": [], "{": []}
+    closers: dict[str, tuple[str, Callable[..., None]]] = {
+        ")": ("(", _check_weight),
+        "]": ("[", _check_square),
+        "}": ("{", _check_braces),
+    }
+    inner: list[_Bracket] = []
+    for index, char in _unescaped(prompt.text):
+        if char in stacks:
+            stacks[char].append(_Bracket(index))
+            inner.append(stacks[char][-1])
+        elif char in closers:
+            opener, check = closers[char]
+            if stacks[opener]:
+                bracket = stacks[opener].pop()
+                inner.remove(bracket)
+                check(prompt, bracket, index, catalogue, findings)
+        elif inner and char == ":":
+            inner[-1].colons.append(index)
+        elif inner and char in "|,":
+            inner[-1].bars.append(index)
+    for brace in stacks["{"]:
+        place = (brace.start, brace.start + 1)
+        _refuse(findings, prompt, place, "unclosed_brace", wording.UNCLOSED_BRACE, " ")
+    if unclosed := len(stacks["("]) + len(stacks["["]):
+        findings.note("unclosed_brackets", wording.unclosed_brackets(unclosed))
+
+
+def _unescaped(text: str) -> list[tuple[int, str]]:
+    return [(match.start(), match[0]) for match in re.finditer(r"\\?.", text) if match[0][0] != "\\"]
+
+
+def _check_weight(
+    prompt: Prompt, bracket: _Bracket, end: int, _: Catalogue, findings: Findings
+) -> None:
+    """`(x:1.2)`: the part after the last colon must be a number, unless it is plainly a sentence."""
+    if not bracket.colons:
+        return
+    colon = bracket.colons[-1]
+    typed = prompt.text[colon + 1 : end]
+    if re.fullmatch(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*", typed, re.ASCII):
+        if not SANE_WEIGHTS[0] <= float(typed) <= SANE_WEIGHTS[1]:
+            findings.note("strange_weight", wording.strange_weight(typed.strip()))
+    elif UNPLAIN_WEIGHT.fullmatch(typed):
+        number = decimal_of(typed.strip())
+        text = "" if number is None else f":{number:g}"
+        message = wording.bad_weight(typed.strip())
+        _refuse(findings, prompt, (colon + 1, end), "bad_weight", message, text, edit=(colon, end))
+
+
+def _check_square(
+    prompt: Prompt, bracket: _Bracket, end: int, catalogue: Catalogue, findings: Findings
+) -> None:
+    place = (bracket.start, end + 1)
+    inside = prompt.text[bracket.start + 1 : end]
+    if any(prompt.text[bar] == "|" for bar in bracket.bars):
+        construct, words = Construct.ALTERNATION, inside.split("|")[0]
+    elif bracket.colons and decimal_of(prompt.text[bracket.colons[-1] + 1 : end].strip()) is not None:
+        construct, words = Construct.EDITING, inside.split(":")[0]
+    else:
+        return
+    if construct not in catalogue.constructs:
+        _refuse(findings, prompt, place, "unsupported", wording.CONSTRUCTS[construct], words)
+
+
+def _check_braces(
+    prompt: Prompt, bracket: _Bracket, end: int, _: Catalogue, findings: Findings
+) -> None:
+    if bracket.bars:
+        first = prompt.text[bracket.start + 1 : bracket.bars[0]].strip()
+        place = (bracket.start, end + 1)
+        _refuse(findings, prompt, place, "permutation", wording.NO_PERMUTATIONS, first)
+
+
+def _refuse(
+    findings: Findings,
+    prompt: Prompt,
+    place: tuple[int, int],
+    code: str,
+    message: str,
+    text: str,
+    *,
+    edit: tuple[int, int] | None = None,
+) -> None:
+    """Record a problem at a place in the prompt as one in the line, with `text` as the way out."""
+    start, end = edit or place
+    findings.refuse(code, message, _in_line(prompt, place), edit=(*_in_line(prompt, (start, end)), text))
+
+
+def _in_line(prompt: Prompt, place: tuple[int, int]) -> tuple[int, int]:
+    start, end = place
+    return prompt.at[start], (prompt.at[end - 1] + 1 if end > start else prompt.at[start])
+
+
+def _cut(prompt: Prompt, spans: Sequence[tuple[int, int]]) -> Prompt:
+    """The prompt without `spans`, with single spaces where they stood."""
+    cut = {index for start, end in spans for index in range(start, end)}
+    kept: list[tuple[str, int]] = []
+    for index, char in enumerate(prompt.text):
+        char = " " if index in cut else char
+        if char != " " or (kept and kept[-1][0] != " "):
+            kept.append((char, prompt.at[index]))
+    if kept and kept[-1][0] == " ":
+        kept.pop()
+    return Prompt(
+        text="".join(char for char, _ in kept), at=(*(position for _, position in kept), prompt.at[-1])
+    )
