@@ -1,0 +1,1 @@
+"""What stands in for Slack and AWS on one machine."""

@@ -1,0 +1,51 @@
+"""Slack's limits as numbers. Sources and certainty: ``docs/local-slack.md``."""
+
+from typing import Final
+
+BLOCKS_PER_MESSAGE: Final = 50
+BLOCKS_PER_VIEW: Final = 100
+BLOCKS_JSON_CHARACTERS: Final = 13_200
+ATTACHMENTS_PER_MESSAGE: Final = 100
+POST_TEXT: Final = 40_000
+UPDATE_TEXT: Final = 4_000
+METADATA_JSON_BYTES: Final = 8_000
+
+IDENTIFIER: Final = 255  # block_id, action_id, callback_id
+SECTION_TEXT: Final = 3_000
+SECTION_FIELDS: Final = 10
+FIELD_TEXT: Final = 2_000
+HEADER_TEXT: Final = 150
+MARKDOWN_TEXT: Final = 12_000
+CONTEXT_ELEMENTS: Final = 10
+CONTEXT_TEXT: Final = 3_000
+CONTEXT_ACTIONS_ELEMENTS: Final = 5
+ACTIONS_ELEMENTS: Final = 25
+INPUT_LABEL: Final = 2_000
+IMAGE_URL: Final = 3_000
+ALT_TEXT: Final = 2_000
+IMAGE_TITLE: Final = 2_000
+BUTTON_TEXT: Final = 75
+BUTTON_VALUE: Final = 2_000
+BUTTON_URL: Final = 3_000
+ACCESSIBILITY_LABEL: Final = 75
+PLACEHOLDER: Final = 150
+PLAIN_TEXT_INPUT: Final = 3_000
+SELECT_OPTIONS: Final = 100
+OVERFLOW_OPTIONS: Final = 5
+CHOICE_OPTIONS: Final = 10  # radio buttons and checkboxes
+OPTION_TEXT: Final = 75
+OPTION_VALUE: Final = 150
+OPTION_DESCRIPTION: Final = 75
+CONFIRM_TITLE: Final = 100
+CONFIRM_TEXT: Final = 300
+CONFIRM_BUTTON: Final = 30
+
+UPLOAD_ALT_TEXT: Final = 1_000
+SLACK_FILE_TYPES: Final = frozenset({"png", "jpg", "gif"})
+
+ACK_SECONDS: Final = 3.0
+TRIGGER_SECONDS: Final = 3.0
+RESPONSE_URL_USES: Final = 5
+RESPONSE_URL_SECONDS: Final = 30 * 60
+EVENT_RETRY_SECONDS: Final = (0.0, 60.0, 300.0)
+SOCKET_CONNECTIONS: Final = 10
