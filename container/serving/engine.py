@@ -102,8 +102,8 @@ class Engine(Protocol):
     def generate(self, request: DrawRequest, *, on_step: OnStep) -> Drawing:
         """Draw one batch, calling `on_step` after every step and letting what it raises through.
 
-        Raises `OutOfMemory` (or `MemoryError`) when it does not fit, `BadRequest` or `UnknownName` for what only
-        the engine can judge. Anything else raised counts as an engine crash.
+        Raises `OutOfMemory` (or `MemoryError`) when it does not fit, `BadRequest` or `UnknownName` for what
+        only the engine can judge. Anything else raised counts as an engine crash.
         """
 
     def info(self) -> EngineInfo:

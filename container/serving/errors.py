@@ -3,8 +3,6 @@
 Messages may be shown to people and may quote a *name* they asked for (a model, a sampler), never a prompt.
 """
 
-# ruff: noqa: N818 (the names say what happened; the code in the reply is the same word)
-
 from collections.abc import Sequence
 from typing import ClassVar
 

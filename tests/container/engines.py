@@ -3,15 +3,15 @@
 import threading
 from dataclasses import replace
 
+from container.serving.drawing_queue import WARM_UP
 from container.serving.engine import Drawing, DrawRequest, OnStep
 from container.serving.errors import OutOfMemory
 from container.serving.pattern_engine import PatternEngine
 
-WARM_UP_SIDE = 64
-
 
 def is_warm_up(request: DrawRequest) -> bool:
-    return request.width == WARM_UP_SIDE and request.steps == 1
+    """The server's own first picture has no prompt; the tests' have."""
+    return request.prompt == WARM_UP.prompt
 
 
 class SlowSetup(PatternEngine):

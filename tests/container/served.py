@@ -10,9 +10,11 @@ from io import BytesIO
 from typing import Any
 
 import httpx
+import uvicorn
 from PIL import Image
 
 from container.serving.app import create_app
+from container.serving.drawing_queue import DrawingQueue
 from container.serving.engine import Engine
 from container.serving.process import bind, create_server
 from container.serving.settings import Settings
@@ -52,9 +54,16 @@ SEED_PAYLOAD: dict[str, Any] = {
 }
 
 
+class ServedClient(httpx.Client):
+    """A client that can also reach behind the server it talks to."""
+
+    server: uvicorn.Server
+    queue: DrawingQueue
+
+
 @contextmanager
-def serving(engine: Engine, *, ready: bool = True, **settings: Any) -> Iterator[httpx.Client]:
-    """A client of a running server around the engine, by default once its drawing thread has proven itself."""
+def serving(engine: Engine, *, ready: bool = True, **settings: Any) -> Iterator["ServedClient"]:
+    """A client of a running server around the engine, by default once the engine has proven itself."""
     chosen = Settings(**{"control": True, **settings})
     app = create_app(engine, settings=chosen, choose_seed=lambda: CHOSEN_SEED)
     server = create_server(app, settings=chosen)
@@ -64,7 +73,8 @@ def serving(engine: Engine, *, ready: bool = True, **settings: Any) -> Iterator[
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         try:
             eventually(lambda: server.started)
-            with httpx.Client(base_url=address, timeout=20, trust_env=False) as client:
+            with ServedClient(base_url=address, timeout=20, trust_env=False) as client:
+                client.server, client.queue = server, app.state.queue
                 if ready:
                     eventually(lambda: client.get("/ping").status_code == 200)
                 yield client

@@ -1,0 +1,131 @@
+"""The server as people start it: one real process, from its first line to its last."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from container.__main__ import main
+from tests.container.served import Call, eventually, info, pictures, text_to_image
+
+CANARY = "xylophone-canary-7f3a"
+
+# The process runs an engine that crashes quoting the prompt when the prompt says so, and draws otherwise.
+MISBEHAVING = """
+import sys
+from container import __main__, engines
+from container.serving.pattern_engine import PatternEngine
+
+class Careless(PatternEngine):
+    def generate(self, request, *, on_step):
+        if "crash" in request.prompt:
+            raise ValueError(f"cannot draw {request.prompt}")
+        return super().generate(request, on_step=on_step)
+
+engines._OPENERS["pattern"] = lambda models: Careless(step_s=0.01)
+sys.exit(__main__.main(sys.argv[1:]))
+"""
+
+
+@contextmanager
+def process(*command):
+    """A running server: (process, client); the process is gone afterwards whatever the test did."""
+    running = subprocess.Popen(
+        [sys.executable, *command, "serve", "--engine", "pattern", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        address = re.match(r"(http://127\.0\.0\.1:\d+)/", running.stdout.readline())[1]
+        with httpx.Client(base_url=address, timeout=20, trust_env=False) as client:
+            yield running, client
+    finally:
+        running.kill()
+        running.wait()
+        running.stdout.close()
+
+
+def ready(client):
+    try:
+        return client.get("/ping").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_server_starts_draws_and_ends_cleanly_on_sigterm_without_saying_what_people_wrote():
+    with process("-c", MISBEHAVING) as (running, client):
+        eventually(lambda: ready(client))
+        drawn = client.post("/invocations", json=text_to_image(prompt=CANARY))
+        assert pictures(drawn.json())[0].size == (64, 64)
+        assert info(drawn.json())["prompt"] == CANARY
+        refused = [
+            {**text_to_image(), "model": CANARY},
+            {**text_to_image(), "task": CANARY},
+            text_to_image(sampler_name=CANARY),
+            text_to_image(**{CANARY: 1}),
+            text_to_image(override_settings={CANARY: 1}),
+            text_to_image(prompt=f"crash {CANARY}"),
+        ]
+        statuses = [client.post("/invocations", json=body).status_code for body in refused]
+        assert statuses == [422, 400, 422, 400, 400, 500]
+        client.post("/invocations", content=f'{{"prompt": "{CANARY}"')
+        client.post("/control/cancel", json={"id": CANARY})
+        client.get(f"/{CANARY}")
+        client.close()
+        running.send_signal(signal.SIGTERM)
+        said = running.stdout.read()
+        assert running.wait(10) == 0
+    assert "text-to-image 64x64, 2 steps of Euler, 1 pictures" in said
+    assert "engine crash: ValueError" in said
+    assert CANARY not in said
+
+
+def test_sigterm_lets_the_current_drawing_finish():
+    with process("-c", MISBEHAVING) as (running, client):
+        eventually(lambda: ready(client))
+        with httpx.Client(base_url=client.base_url, timeout=20, trust_env=False) as watcher:
+            call = Call(client, text_to_image(steps=100))
+            eventually(lambda: any(i["step"] for i in watcher.get("/control/progress").json()["invocations"]))
+            running.send_signal(signal.SIGTERM)
+            assert call.response().status_code == 200
+        client.close()
+        assert running.wait(10) == 0
+
+
+def test_the_control_routes_are_absent_on_sagemaker(monkeypatch):
+    monkeypatch.setenv("SAGEMAKER_REGION", "eu-west-1")
+    with process("-m", "container") as (_, client):
+        eventually(lambda: ready(client))
+        assert client.get("/control/progress").status_code == 404
+
+
+def test_a_taken_port_is_a_clear_message_and_no_traceback():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = subprocess.run(
+            [sys.executable, "-m", "container", "serve", "--engine", "pattern", "--port", port],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another --port\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["draw"], ["serve", "--engine", "webui"], ["serve", "--port", "x"]]
+)
+def test_bad_usage_ends_with_status_two(arguments):
+
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
