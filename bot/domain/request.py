@@ -94,7 +94,8 @@ class ImageRequest:
         Raises ValueError when the text is not a JSON object with a prompt.
         """
         stored = json.loads(text)
-        if not isinstance(stored, dict) or not isinstance(stored.get("prompt"), str):
+        prompt = stored.get("prompt") if isinstance(stored, dict) else None
+        if prompt is None:
             raise ValueError("not a stored image request")
         known = {field.name for field in fields(cls)}
         values: dict[str, Any] = asdict(defaults) | {key: stored[key] for key in stored if key in known}

@@ -19,7 +19,9 @@ def render(request: ImageRequest, defaults: Defaults) -> str:
     """
     flags = _flags(request, defaults)
     plain = " ".join([request.prompt, *flags])
-    return plain if _reads_back(plain, request.prompt, len(flags)) else " ".join([wrap(request.prompt), *flags])
+    return (
+        plain if _reads_back(plain, request.prompt, len(flags)) else " ".join([wrap(request.prompt), *flags])
+    )
 
 
 def _reads_back(line: str, prompt: str, flag_count: int) -> bool:
@@ -55,7 +57,7 @@ def _value(value: object) -> str:
 
 def _number(value: float) -> str:
     """A number without exponent or needless zeros, as a person would type it."""
-    return f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    return f"{value:.4f}".rstrip("0").rstrip(".")
 
 
 def _phrases(negative_prompt: str) -> str:

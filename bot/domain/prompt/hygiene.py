@@ -64,5 +64,7 @@ def _is_meant_as_flag(match: re.Match[str]) -> bool:
     dashes, word = match[1], match[2]
     flag = find_flag(word)
     if dashes == "-":
-        return flag is not None and not flag.inert and VALUE_FOLLOWS.match(match.string, match.end()) is not None
+        return (
+            flag is not None and not flag.inert and VALUE_FOLLOWS.match(match.string, match.end()) is not None
+        )
     return flag is not None or nearest_flag(word) is not None

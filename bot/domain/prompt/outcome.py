@@ -1,4 +1,4 @@
-"""What parsing a line leads to: a request with notes, or a refusal that shows the place and a line that works."""
+"""What parsing leads to: a request with notes, or a refusal that shows the place and a line that works."""
 
 import unicodedata
 from dataclasses import dataclass, field

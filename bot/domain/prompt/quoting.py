@@ -32,5 +32,5 @@ def wrap(text: str) -> str:
 
 
 def unwrap(quoted: str) -> str:
-    """The text that `wrap` quoted; other backslashes stay, as in `\\(`."""
+    r"""The text that `wrap` quoted; other backslashes stay, as in `\(`."""
     return re.sub(r'\\(["\\])', r"\1", quoted[1:-1])

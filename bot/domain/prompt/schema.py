@@ -354,17 +354,29 @@ FLAGS: tuple[Flag, ...] = (
         inert=MIDJOURNEY_ONLY,
     ),
     Flag(
-        name="draft", kind=Kind.SWITCH, meaning="cheap sketch", example="--draft", inert=f"{MIDJOURNEY_ONLY}; try --quality 0.5"
+        name="draft",
+        kind=Kind.SWITCH,
+        meaning="cheap sketch",
+        example="--draft",
+        inert=f"{MIDJOURNEY_ONLY}; try --quality 0.5",
     ),
     Flag(name="hd", kind=Kind.SWITCH, meaning="larger picture", example="--hd", inert=MIDJOURNEY_ONLY),
     Flag(name="fast", kind=Kind.SWITCH, meaning="fast lane", example="--fast", inert=ONE_LANE),
     Flag(name="relax", kind=Kind.SWITCH, meaning="slow, free lane", example="--relax", inert=ONE_LANE),
     Flag(name="turbo", kind=Kind.SWITCH, meaning="fastest lane", example="--turbo", inert=ONE_LANE),
     Flag(
-        name="uplight", kind=Kind.SWITCH, meaning="gentle upscaler", example="--uplight", inert=MIDJOURNEY_ONLY
+        name="uplight",
+        kind=Kind.SWITCH,
+        meaning="gentle upscaler",
+        example="--uplight",
+        inert=MIDJOURNEY_ONLY,
     ),
     Flag(
-        name="video", kind=Kind.SWITCH, meaning="film of the drawing", example="--video", inert=MIDJOURNEY_ONLY
+        name="video",
+        kind=Kind.SWITCH,
+        meaning="film of the drawing",
+        example="--video",
+        inert=MIDJOURNEY_ONLY,
     ),
 )
 

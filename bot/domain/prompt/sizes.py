@@ -18,7 +18,8 @@ MATERIAL_DIFFERENCE = 0.03
 def size_for_ratio(ratio: Fraction, *, defaults: Defaults, caps: Caps) -> tuple[int, int]:
     """(width, height) for `ratio` = width / height with about as many pixels as the defaults."""
     budget = min(defaults.width * defaults.height, caps.max_pixels)
-    sizes = caps.sizes or tuple(_grid_sizes(float(ratio), budget))
+    trained = [size for size in caps.sizes if size[0] * size[1] <= caps.max_pixels]
+    sizes = trained or _grid_sizes(float(ratio), budget, caps.max_pixels)
     return min(sizes, key=lambda size: _misfit(size, float(ratio), budget))
 
 
@@ -56,10 +57,13 @@ def simple_ratio(value: float) -> Fraction:
     return Fraction(value).limit_denominator(100)
 
 
-def _grid_sizes(ratio: float, budget: int) -> list[tuple[int, int]]:
+def _grid_sizes(ratio: float, budget: int, max_pixels: int) -> list[tuple[int, int]]:
     middle = round(sqrt(budget / ratio) / GRID)
     heights = [step * GRID for step in range(max(8, middle * 2 // 3), middle * 3 // 2 + 2)]
-    return [(on_grid(int(height * ratio) + shift), height) for height in heights for shift in (-GRID, 0, GRID)]
+    near = [
+        (on_grid(int(height * ratio) + shift), height) for height in heights for shift in (-GRID, 0, GRID)
+    ]
+    return [size for size in near if size[0] * size[1] <= max_pixels] or [(SMALLEST_SIDE, SMALLEST_SIDE)]
 
 
 def _misfit(size: tuple[int, int], ratio: float, budget: int) -> float:

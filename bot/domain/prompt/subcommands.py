@@ -20,6 +20,7 @@ NEAR = 0.8
 
 JOB_REF = re.compile(rf"[a-z2-7]{{{SHORT_ID_LENGTH},{JOB_ID_LENGTH}}}")
 ID_LIKE = re.compile(r"(?=.*\d)[a-z0-9-]{3,40}")
+SEARCH = re.compile("[-–—]{1,2}search")
 JOB_LINK = re.compile(r"https://[a-z0-9.-]+/archives/\S+", re.IGNORECASE)
 
 
@@ -118,7 +119,7 @@ def _with_argument(words: list[str], line: str, text: str) -> Command | Ask | No
     first, rest = words[0], words[1:]
     if first == "help" and len(rest) == 1:
         return Help(rest[0]) if rest[0] in TOPICS else Ask(Help(_nearest(rest[0], TOPICS)), text)
-    if first in LISTS and len(rest) > 1 and rest[0] == "--search":
+    if first in LISTS and len(rest) > 1 and SEARCH.fullmatch(rest[0]):
         return Models(first, " ".join(rest[1:]))
     if first in ("show", "cancel") and len(rest) == 1:
         return _job(first, rest[0], line.split()[1], text)

@@ -37,7 +37,7 @@ def without_loras(
     uses: list[LoraUse] = []
     for tag in TAG.finditer(prompt.text):
         if tag[1].casefold() == "hypernet":
-            _refuse(findings, prompt, tag.span(), "hypernet", wording.NO_HYPERNETS, " ")
+            _refuse(findings, prompt, tag.span(), code="hypernet", message=wording.NO_HYPERNETS, text=" ")
         elif use := _tagged_lora(tag, prompt, catalogue, findings):
             uses.append(use)
     return _cut(prompt, [tag.span() for tag in TAG.finditer(prompt.text)]), tuple(uses)
@@ -47,13 +47,15 @@ def check_syntax(prompt: Prompt, *, catalogue: Catalogue, findings: Findings) ->
     """Record what the engine cannot draw and what may surprise; brackets and weights pass through."""
     for link in LINK.finditer(prompt.text):
         if prompt.text[: link.start()].count('"') % 2 == 0:
-            _refuse(findings, prompt, link.span(), "image_link", wording.NO_LINKS, " ")
+            _refuse(findings, prompt, link.span(), code="image_link", message=wording.NO_LINKS, text=" ")
     for wildcard in WILDCARD.finditer(prompt.text):
-        _refuse(findings, prompt, wildcard.span(), "wildcard", wording.NO_WILDCARDS, wildcard[1])
+        _refuse(
+            findings, prompt, wildcard.span(), code="wildcard", message=wording.NO_WILDCARDS, text=wildcard[1]
+        )
     if Construct.COMPOSITION not in catalogue.constructs:
         for word in COMPOSITION.finditer(prompt.text):
             message = wording.CONSTRUCTS[Construct.COMPOSITION]
-            _refuse(findings, prompt, word.span(), "unsupported", message, "and")
+            _refuse(findings, prompt, word.span(), code="unsupported", message=message, text="and")
     _check_brackets(prompt, catalogue, findings)
 
 
@@ -69,10 +71,14 @@ def _tagged_lora(
     text = f"<lora:{correct}:{1 if number is None else number:g}>" if correct else " "
     if known:
         message = wording.bad_lora_weight(weight)
-        _refuse(findings, prompt, tag.span(3), "bad_lora_weight", message, text, edit=tag.span())
+        _refuse(
+            findings, prompt, tag.span(3), code="bad_lora_weight", message=message, text=text, edit=tag.span()
+        )
     else:
         message = wording.unknown_lora(typed, near)
-        _refuse(findings, prompt, tag.span(2), "unknown_lora", message, text, edit=tag.span())
+        _refuse(
+            findings, prompt, tag.span(2), code="unknown_lora", message=message, text=text, edit=tag.span()
+        )
     return None
 
 
@@ -101,7 +107,7 @@ def _check_brackets(prompt: Prompt, catalogue: Catalogue, findings: Findings) ->
             inner[-1].bars.append(index)
     for brace in stacks["{"]:
         place = (brace.start, brace.start + 1)
-        _refuse(findings, prompt, place, "unclosed_brace", wording.UNCLOSED_BRACE, " ")
+        _refuse(findings, prompt, place, code="unclosed_brace", message=wording.UNCLOSED_BRACE, text=" ")
     if unclosed := len(stacks["("]) + len(stacks["["]):
         findings.note("unclosed_brackets", wording.unclosed_brackets(unclosed))
 
@@ -110,9 +116,7 @@ def _unescaped(text: str) -> list[tuple[int, str]]:
     return [(match.start(), match[0]) for match in re.finditer(r"\\?.", text) if match[0][0] != "\\"]
 
 
-def _check_weight(
-    prompt: Prompt, bracket: _Bracket, end: int, _: Catalogue, findings: Findings
-) -> None:
+def _check_weight(prompt: Prompt, bracket: _Bracket, end: int, _: Catalogue, findings: Findings) -> None:
     """`(x:1.2)`: the part after the last colon must be a number, unless it is plainly a sentence."""
     if not bracket.colons:
         return
@@ -125,7 +129,15 @@ def _check_weight(
         number = decimal_of(typed.strip())
         text = "" if number is None else f":{number:g}"
         message = wording.bad_weight(typed.strip())
-        _refuse(findings, prompt, (colon + 1, end), "bad_weight", message, text, edit=(colon, end))
+        _refuse(
+            findings,
+            prompt,
+            (colon + 1, end),
+            code="bad_weight",
+            message=message,
+            text=text,
+            edit=(colon, end),
+        )
 
 
 def _check_square(
@@ -140,26 +152,26 @@ def _check_square(
     else:
         return
     if construct not in catalogue.constructs:
-        _refuse(findings, prompt, place, "unsupported", wording.CONSTRUCTS[construct], words)
+        _refuse(
+            findings, prompt, place, code="unsupported", message=wording.CONSTRUCTS[construct], text=words
+        )
 
 
-def _check_braces(
-    prompt: Prompt, bracket: _Bracket, end: int, _: Catalogue, findings: Findings
-) -> None:
+def _check_braces(prompt: Prompt, bracket: _Bracket, end: int, _: Catalogue, findings: Findings) -> None:
     if bracket.bars:
         first = prompt.text[bracket.start + 1 : bracket.bars[0]].strip()
         place = (bracket.start, end + 1)
-        _refuse(findings, prompt, place, "permutation", wording.NO_PERMUTATIONS, first)
+        _refuse(findings, prompt, place, code="permutation", message=wording.NO_PERMUTATIONS, text=first)
 
 
 def _refuse(
     findings: Findings,
     prompt: Prompt,
     place: tuple[int, int],
+    *,
     code: str,
     message: str,
     text: str,
-    *,
     edit: tuple[int, int] | None = None,
 ) -> None:
     """Record a problem at a place in the prompt as one in the line, with `text` as the way out."""
@@ -176,8 +188,8 @@ def _cut(prompt: Prompt, spans: Sequence[tuple[int, int]]) -> Prompt:
     """The prompt without `spans`, with single spaces where they stood."""
     cut = {index for start, end in spans for index in range(start, end)}
     kept: list[tuple[str, int]] = []
-    for index, char in enumerate(prompt.text):
-        char = " " if index in cut else char
+    blanked = (" " if index in cut else char for index, char in enumerate(prompt.text))
+    for index, char in enumerate(blanked):
         if char != " " or (kept and kept[-1][0] != " "):
             kept.append((char, prompt.at[index]))
     if kept and kept[-1][0] == " ":

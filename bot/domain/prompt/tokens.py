@@ -121,9 +121,7 @@ def _slip(line: str, start: int, name_end: int) -> Slip | None:
     return Slip.GLUED_VALUE if after.isdigit() or after in tuple(".-:") else None
 
 
-def _value(
-    line: str, name_end: int, flag: Flag | None, closing: list[int], catalogue: Catalogue
-) -> _Value:
+def _value(line: str, name_end: int, flag: Flag | None, closing: list[int], catalogue: Catalogue) -> _Value:
     after = line[name_end : name_end + 1]
     if after in ("=", ":"):
         return _value_at(line, name_end + 1, flag, closing, catalogue) or _bare(line, name_end + 1)

@@ -6,7 +6,7 @@ from fractions import Fraction
 from bot.domain.prompt import wording
 from bot.domain.prompt.catalogue import find_name, nearest_names
 from bot.domain.prompt.outcome import Findings
-from bot.domain.prompt.schema import Flag
+from bot.domain.prompt.schema import Flag, Kind
 from bot.domain.prompt.sizes import simple_ratio
 from bot.domain.prompt.tokens import FlagUse
 from bot.domain.request import LoraUse
@@ -29,14 +29,15 @@ def decimal_of(text: str) -> float | None:
 
 
 def present(use: FlagUse, flag: Flag, findings: Findings) -> str | None:
-    """The value as typed, or a problem that shows an example in its place."""
+    """The value as typed, or a problem; a number can be shown by example, nobody can guess a name."""
     if use.value:
         return use.value
+    shown = " " if flag.kind in (Kind.NAME, Kind.LORA, Kind.PHRASES) else f"{flag.example} "
     findings.refuse(
         "missing_value",
         wording.missing_value(flag),
         (use.start, use.name_end),
-        edit=(use.start, use.end, f"{flag.example} "),
+        edit=(use.start, use.end, shown),
     )
     return None
 

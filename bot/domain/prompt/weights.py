@@ -22,8 +22,10 @@ class _Part:
 
 
 def weighted_parts(prompt: Prompt, *, findings: Findings) -> tuple[str, str]:
-    """(prompt, what goes to the negative prompt); the prompt unchanged when it has no `::` outside brackets."""
-    separators = [match for match in SEPARATOR.finditer(prompt.text) if not _depth(prompt.text, match.start())]
+    """(prompt, what goes to the negative prompt); the prompt as it is without a `::` outside brackets."""
+    separators = [
+        match for match in SEPARATOR.finditer(prompt.text) if not _depth(prompt.text, match.start())
+    ]
     if not separators:
         return prompt.text, ""
     parts = _parts(prompt, separators, findings)
@@ -31,7 +33,7 @@ def weighted_parts(prompt: Prompt, *, findings: Findings) -> tuple[str, str]:
     if total <= 0:
         _refuse(prompt, separators[-1], "total_weight", wording.TOTAL_WEIGHT, findings)
         return prompt.text, ""
-    return _converted(parts, total, findings)
+    return _converted(parts, findings)
 
 
 def _parts(prompt: Prompt, separators: list[re.Match[str]], findings: Findings) -> list[_Part]:
@@ -47,7 +49,7 @@ def _parts(prompt: Prompt, separators: list[re.Match[str]], findings: Findings) 
     return [*parts, _Part(rest, 1.0)] if rest else parts
 
 
-def _converted(parts: list[_Part], total: float, findings: Findings) -> tuple[str, str]:
+def _converted(parts: list[_Part], findings: Findings) -> tuple[str, str]:
     drawn = [part for part in parts if part.weight > 0]
     average = sum(part.weight for part in drawn) / len(drawn)
     prompt = ", ".join(_weighted(part.text, part.weight / average) for part in drawn)

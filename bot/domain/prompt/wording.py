@@ -20,7 +20,7 @@ TOTAL_WEIGHT = "The :: weights must add up to more than 0."
 CONSTRUCTS = {
     "[a:b:0.4]": "Prompt editing [a:b:0.4] is not supported by this engine.",
     "[a|b]": "Alternating words [a|b] are not supported by this engine.",
-    "AND": "Joining prompts with AND is not supported by this engine; a small \"and\" is just a word.",
+    "AND": 'Joining prompts with AND is not supported by this engine; a small "and" is just a word.',
 }
 STRENGTH_WITHOUT_PICTURE = "--strength changes nothing: there is no picture to start from."
 SAMESEED = "--sameseed was read as --seed; each further picture takes the next seed."
@@ -33,7 +33,7 @@ def too_long(length: int, limit: int) -> str:
 
 def unknown_flag(typed: str, nearest: Flag | None) -> str:
     if nearest is None:
-        return f"There is no flag --{typed}. /imagine help flags lists all of them."
+        return f'There is no flag --{typed}; "help flags" lists all of them.'
     return f"There is no flag --{typed}. Did you mean {nearest.spelled}?"
 
 
@@ -76,7 +76,9 @@ def too_many_loras(limit: int) -> str:
 
 
 def bad_weight(value: str) -> str:
-    return f'A weight is a number, as in (word:1.2), not "{shortened(value)}". For plain brackets write \\( and \\).'
+    return (
+        f'A weight is a number, as in (word:1.2), not "{shortened(value)}". Plain brackets are \\( and \\).'
+    )
 
 
 def bad_lora_weight(value: str) -> str:
