@@ -183,6 +183,12 @@ class DrawingQueue:
             if self._current is not None:
                 self._current.stop_asked = True
 
+    def abandon(self) -> None:
+        """Answer for the current drawing without its picture: the engine has not come back in time."""
+        with self._changed:
+            if self._current is not None:
+                self._current.finish(NotReady("the server stopped before the picture was done"))
+
     def _standing(self) -> tuple[State, str]:
         if self._stopping:
             return State.STOPPING, "the server is stopping"

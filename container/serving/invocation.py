@@ -60,7 +60,7 @@ def parse_invocation(
     """
     top = _read_object(body)
     task, payload, fields = _payload(top)
-    values, notes = _read_fields(payload, {**_used_fields(limits), **fields})
+    values, notes = _read_fields(payload, {**_used_fields(limits), **fields}, task=task)
     init_images = _init_images(payload, task, limits=limits)
     settings_model, settings_notes = _override_settings(payload.get("override_settings"))
     sampler_field = "sampler_name" if values["sampler_name"] else "sampler_index"
@@ -153,13 +153,15 @@ def _payload(top: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Mapping[st
     return task, payload, fields
 
 
-def _read_fields(payload: Mapping[str, Any], fields: Mapping[str, Field]) -> tuple[dict[str, Any], list[str]]:
+def _read_fields(
+    payload: Mapping[str, Any], fields: Mapping[str, Field], *, task: str
+) -> tuple[dict[str, Any], list[str]]:
     """The values of the used fields, defaults filled in, and the names of fields without effect as a note."""
     idle = []
     for name, value in payload.items():
         field = fields.get(name)
         if field is None and name not in _READ_ELSEWHERE:
-            raise BadRequest(f"{name[:80]!r} is not a field of webui's API", field=name[:80])
+            raise BadRequest(f"not a field of webui's {task} request", field=name[:80])
         if isinstance(field, Refused) and value not in (None, "", [], {}, False):
             raise BadRequest(field.reason, field=name)
         if isinstance(field, Inert) and value and value not in field.neutral:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import signal
 import socket
 import sys
@@ -17,8 +18,6 @@ from container.serving.settings import Settings
 
 log = logging.getLogger("container.serving")
 
-CLOSING_S = 5  # beyond `finish_s`: for the last step, the last reply and the sockets
-
 
 def serve(engine: Engine, *, listening: socket.socket, settings: Settings) -> None:
     """Serve on a bound socket until SIGTERM or SIGINT; returns once every open request has been answered."""
@@ -29,15 +28,15 @@ def serve(engine: Engine, *, listening: socket.socket, settings: Settings) -> No
 
 
 def create_server(app: Starlette, *, settings: Settings) -> uvicorn.Server:
-    """A server that drains the app's queue when told to stop, and is gone `CLOSING_S` after `finish_s`."""
+    """A server that drains the app's queue when told to stop, however long its engine would go on."""
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=int(settings.finish_s) + CLOSING_S,
+        timeout_graceful_shutdown=math.ceil(settings.finish_s + settings.closing_s) + 1,
     )
-    return _DrainingServer(config, queue=app.state.queue, finish_s=settings.finish_s)
+    return _DrainingServer(config, queue=app.state.queue, settings=settings)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -63,16 +62,18 @@ def configure_log() -> None:
 
 
 class _DrainingServer(uvicorn.Server):
-    """Turns waiting requests away as soon as it is told to stop, and the current one after `finish_s`."""
+    """Once told to stop, turns waiting requests away at once, and sooner or later the current one too."""
 
-    def __init__(self, config: uvicorn.Config, *, queue: DrawingQueue, finish_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, *, queue: DrawingQueue, settings: Settings) -> None:
         super().__init__(config)
         self._queue = queue
-        self._finish_s = finish_s
+        self._settings = settings
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._queue.drain()
-        asyncio.get_running_loop().call_later(self._finish_s, self._queue.abort)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._settings.finish_s, self._queue.abort)
+        loop.call_later(self._settings.finish_s + self._settings.closing_s, self._queue.abandon)
         await super().shutdown(sockets)
 
 

@@ -26,16 +26,17 @@ class Settings:
     """The server's behaviour. Durations are seconds.
 
     `stall_s`: a generation that makes no step for so long is stuck. `failures_until_unhealthy`: engine
-    failures in a row. `finish_s`: how long a drawing may go on after SIGTERM before it is told to stop; with
-    the rest of the shutdown it must stay under the 25 s the container promises (SageMaker kills after 30).
-    `embed_parameters`: write prompt and settings into each PNG. `control`: offer the loopback control
-    routes.
+    failures in a row. `finish_s`: how long a drawing may go on after SIGTERM before it is told to stop;
+    `closing_s`: how much longer its last step may take before it is answered without a picture. Together
+    they stay under the 25 s the container promises (SageMaker kills after 30). `embed_parameters`: write
+    prompt and settings into each PNG. `control`: offer the loopback control routes.
     """
 
     limits: Limits = field(default_factory=Limits)
     stall_s: float = 120.0
     failures_until_unhealthy: int = 3
     finish_s: float = 15.0
+    closing_s: float = 5.0
     embed_parameters: bool = False
     control: bool = False
 
@@ -43,7 +44,8 @@ class Settings:
     def from_environment(cls, *, host: str, environment: Mapping[str, str] | None = None) -> Self:
         """Settings of a server that listens on `host`.
 
-        The control routes exist only on loopback and never on SageMaker, which sets SAGEMAKER_* variables.
+        PNG_PARAMETERS=1 embeds the parameters. The control routes exist only on loopback, and not where
+        SAGEMAKER_* variables tell that this is an endpoint.
         """
         env = os.environ if environment is None else environment  # noqa: TID251 (this is the config module)
         on_sagemaker = any(name.startswith("SAGEMAKER") for name in env)

@@ -132,7 +132,7 @@ COMMON: Mapping[str, Field] = {
     "force_task_id": Anything(),
     "do_not_save_samples": Anything(),
     "do_not_save_grid": Anything(),
-    "send_images": Inert(neutral=(True,)),
+    "send_images": Anything(),  # pictures are always sent: nothing else could fetch them
     "firstphase_width": Inert(),
     "firstphase_height": Inert(),
     "script_name": Refused(reason=_RUNS_CODE),
@@ -143,6 +143,7 @@ COMMON: Mapping[str, Field] = {
 
 TXT2IMG: Mapping[str, Field] = {
     **COMMON,
+    "firstpass_image": Refused(reason="text-to-image takes no pictures; send image-to-image"),
     "enable_hr": Inert(),
     "denoising_strength": _HIRES,
     "hr_scale": _HIRES,

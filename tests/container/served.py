@@ -118,14 +118,21 @@ class Call:
     ) -> None:
         self._client = client
         self._body = body
+        self._outcome: httpx.Response | httpx.TransportError
         self._headers = {"X-Amzn-SageMaker-Inference-Id": inference_id} if inference_id else {}
         self._thread = threading.Thread(target=self._send)
         self._thread.start()
 
     def _send(self) -> None:
-        self._response = self._client.post("/invocations", json=self._body, headers=self._headers)
+        try:
+            self._outcome = self._client.post("/invocations", json=self._body, headers=self._headers)
+        except httpx.TransportError as error:
+            self._outcome = error
 
-    def response(self) -> Any:
+    def response(self) -> httpx.Response:
+        """The answer, awaited up to 15 s. Raises httpx's error where the connection broke."""
         self._thread.join(15)
         assert not self._thread.is_alive(), "no answer after 15 s"
-        return self._response
+        if isinstance(self._outcome, httpx.TransportError):
+            raise self._outcome
+        return self._outcome

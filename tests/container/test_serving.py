@@ -93,6 +93,15 @@ def test_each_picture_of_a_batch_is_the_one_its_seed_draws_alone(client):
     ]
 
 
+@pytest.mark.parametrize("change", [{"prompt": "a green apple"}, {"seed": 8}, {"width": 72}])
+def test_another_prompt_seed_or_size_draws_another_picture(client, change):
+    asked = {"prompt": "a red apple", "seed": 7, "width": 64}
+    first, again, other = (
+        draw(client, text_to_image(**fields))["images"] for fields in (asked, asked, asked | change)
+    )
+    assert first == again != other
+
+
 @pytest.mark.parametrize("seed", [-1, -1.0, None, ""])
 def test_an_open_seed_is_chosen_by_the_server_and_reported(client, seed):
     assert info(draw(client, text_to_image(seed=seed)))["all_seeds"] == [CHOSEN_SEED]

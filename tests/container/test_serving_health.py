@@ -187,6 +187,14 @@ class TestQueue:
             gated.gate.set()
             assert error_of(drawing.response()) == (499, "cancelled")
 
+    def test_stopping_ends_even_where_the_engine_never_comes_back(self, gated):
+        with serving(gated, finish_s=0.1, closing_s=0.1) as client:
+            drawing = Call(client, text_to_image())
+            assert gated.at_gate.wait(10)
+            client.server.should_exit = True
+            assert error_of(drawing.response()) == (503, "not_ready")
+        assert not gated.gate.is_set()
+
 
 class TestControl:
     def test_progress_lists_ids_states_and_steps_over_all_iterations(self, gated):

@@ -33,16 +33,18 @@ def test_the_header_tells_what_pillow_saved(format_, options, width, height):
     assert read_header(file) == Header(format=format_, width=width, height=height)
 
 
-@settings(max_examples=300, deadline=None)
+def read_or_refused(file):
+    try:
+        return read_init_image(base64.b64encode(file).decode(), field="init_images[0]", max_pixels=100)
+    except BadRequest as error:
+        return error.field
+
+
+@settings(max_examples=150, deadline=None)
 @given(start=st.sampled_from([saved(f, 5, 7) for f in SAVED_AS]), cut=st.integers(0, 60), tail=st.binary())
 def test_broken_files_are_refused_or_decode_and_never_crash(start, cut, tail):
     file = start[:cut] + tail
-    try:
-        accepted = read_init_image(base64.b64encode(file).decode(), field="init_images[0]", max_pixels=100)
-    except BadRequest as error:
-        assert error.field == "init_images[0]"
-    else:
-        assert accepted == file
+    assert read_or_refused(file) in (file, "init_images[0]")
 
 
 def test_a_truncated_picture_is_refused():
