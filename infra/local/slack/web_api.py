@@ -50,7 +50,8 @@ class Call:
         return self.platform.workspace.bot
 
     def text(self, name: str) -> str:
-        return str(self.args.get(name) or "")
+        value = self.args.get(name)
+        return "" if value is None else str(value)
 
     def flag(self, name: str) -> bool:
         return str(self.args.get(name, "")).lower() in {"1", "true"}
