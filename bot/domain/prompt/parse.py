@@ -125,12 +125,13 @@ class _Reading:
             self._keep(use, flag)
 
     def _keep(self, use: FlagUse, flag: Flag) -> None:
-        if flag.name == "sameseed":
+        name = flag.name
+        if name == "sameseed":
             self.findings.note("sameseed", wording.SAMESEED)
-            self.last.pop("seed", None)
-        if flag.name in self.last:
-            self.findings.note("repeated", wording.repeated(flag))
-        self.last[flag.name] = use
+            name = "seed"
+        if name in self.last:
+            self.findings.note("repeated", wording.repeated(_flag(name)))
+        self.last[name] = use
 
     def _unknown(self, use: FlagUse) -> None:
         near = nearest_flag(use.name)
@@ -266,9 +267,9 @@ class _Reading:
         return nearest
 
     def _seed(self) -> int | None:
-        name = "sameseed" if "sameseed" in self.last else "seed"
-        use = self.last.get(name)
-        return None if use and use.value == "-1" else self._whole(name)
+        use = self.last.get("seed")
+        random = use is not None and values.whole_of(use.value or "") == -1
+        return None if random else self._whole("seed")
 
     def _strength(self) -> float | None:
         if "strength" not in self.last:
@@ -288,7 +289,7 @@ class _Reading:
 
     def _whole(self, name: str) -> int | None:
         use = self.last.get(name)
-        return values.whole_number(use, _flag(name), self.findings) if use else None
+        return values.whole_number(use, use.flag or _flag(name), self.findings) if use else None
 
     def _decimal(self, name: str, default: float) -> float:
         use = self.last.get(name)

@@ -382,6 +382,8 @@ FLAGS: tuple[Flag, ...] = (
 
 QUALITIES = (0.25, 0.5, 1.0, 2.0, 4.0)
 SHORTEST_NEAR_MISS = 3
+MEANT = MappingProxyType({"h": "height", "ratio": "ar", "negatives": "no", "batch": "n", "number": "n"})
+"""Names that other tools use for something we spell differently, and that no comparison would find."""
 
 
 def _by_spelling() -> Mapping[str, Flag]:
@@ -399,6 +401,8 @@ def find_flag(typed: str) -> Flag | None:
 def nearest_flag(typed: str) -> Flag | None:
     """The flag a misspelt name most likely means; very short and very long names mean nothing."""
     name = typed.casefold().replace("_", "-")
+    if name in MEANT:
+        return SPELLINGS[MEANT[name]]
     if not SHORTEST_NEAR_MISS <= len(name) <= 40:
         return None
     longer = [spelling for spelling in SPELLINGS if len(spelling) > 1]

@@ -18,7 +18,12 @@ from bot.domain.request import LoraUse
 TAG = re.compile(r"<(lora|lyco|hypernet):([^<>:]*)(?::([^<>]*))?>", re.IGNORECASE)
 LINK = re.compile(r"https?://[^\s\"]+", re.IGNORECASE)
 WILDCARD = re.compile(r"(?<!\w)__([A-Za-z][\w/-]*?)__(?!\w)")
-COMPOSITION = re.compile(r"(?<=\s)AND(?=\s)")
+WORDS = (
+    (Construct.COMPOSITION, re.compile(r"(?<=\s)AND(?=\s)"), "and"),
+    (Construct.BREAK, re.compile(r"(?<!\S)BREAK(?!\S)"), ","),
+)
+"""Capital words that are constructs, and what to write instead."""
+
 UNPLAIN_WEIGHT = re.compile(r"\s*[+-]?[\d.,]+\w*\s*|[^\s,]+")
 SANE_WEIGHTS = (0.0, 2.0)
 
@@ -40,7 +45,7 @@ def without_loras(
             _refuse(findings, prompt, tag.span(), code="hypernet", message=wording.NO_HYPERNETS, text=" ")
         elif use := _tagged_lora(tag, prompt, catalogue, findings):
             uses.append(use)
-    return _cut(prompt, [tag.span() for tag in TAG.finditer(prompt.text)]), tuple(uses)
+    return _cut(prompt, [_with_comma(tag) for tag in TAG.finditer(prompt.text)]), tuple(uses)
 
 
 def check_syntax(prompt: Prompt, *, catalogue: Catalogue, findings: Findings) -> None:
@@ -52,10 +57,11 @@ def check_syntax(prompt: Prompt, *, catalogue: Catalogue, findings: Findings) ->
         _refuse(
             findings, prompt, wildcard.span(), code="wildcard", message=wording.NO_WILDCARDS, text=wildcard[1]
         )
-    if Construct.COMPOSITION not in catalogue.constructs:
-        for word in COMPOSITION.finditer(prompt.text):
-            message = wording.CONSTRUCTS[Construct.COMPOSITION]
-            _refuse(findings, prompt, word.span(), code="unsupported", message=message, text="and")
+    for construct, pattern, instead in WORDS:
+        if construct not in catalogue.constructs:
+            for word in pattern.finditer(prompt.text):
+                message = wording.CONSTRUCTS[construct]
+                _refuse(findings, prompt, word.span(), code="unsupported", message=message, text=instead)
     _check_brackets(prompt, catalogue, findings)
 
 
@@ -80,6 +86,13 @@ def _tagged_lora(
             findings, prompt, tag.span(2), code="unknown_lora", message=message, text=text, edit=tag.span()
         )
     return None
+
+
+def _with_comma(tag: re.Match[str]) -> tuple[int, int]:
+    """A tag between two commas goes with one of them."""
+    before = tag.string[: tag.start()].rstrip()
+    comma = re.compile(r"\s*,").match(tag.string, tag.end())
+    return (tag.start(), comma.end()) if comma and before[-1:] in ("", ",") else tag.span()
 
 
 def _check_brackets(prompt: Prompt, catalogue: Catalogue, findings: Findings) -> None:

@@ -9,7 +9,7 @@ from bot.domain.prompt.quoting import closing_quotes, quoted_end, unwrap
 from bot.domain.prompt.schema import Flag, Kind, find_flag
 
 FLAG_START = re.compile(r"--(?=[^\W\d_])((?:[^\W\d]|-)+)")
-NUMBER = re.compile(r"[-−–—]?\d*[.,]?\d+%?[,;]?(?!\S)")
+NUMBER = re.compile(r"[-−–—]?\d*[.,]?\d+%?[,;.]?(?!\S)")
 REFERENCE = re.compile(r"(?:https?://\S+|random|[a-z]*\d[a-z0-9]*)(?:::-?[\d.]+)?[,;]?(?!\S)", re.IGNORECASE)
 LONGEST_NAME_WORDS = 5
 
@@ -161,7 +161,7 @@ def _starts_flag(line: str, position: int) -> bool:
 
 
 def _bare(line: str, start: int) -> _Value:
-    """One word. A comma or semicolon after it belongs to the sentence around the flag."""
+    """One word. Punctuation after it belongs to the sentence around the flag."""
     found = re.compile(r"\S*").match(line, start)
     end = found.end() if found else start
     word = line[start:end]
@@ -169,7 +169,7 @@ def _bare(line: str, start: int) -> _Value:
     if glued:
         end = start + glued.start()
         word = line[start:end]
-    return _Value(word.rstrip(",;") or None, start, end)
+    return _Value(word.rstrip(",;.") or None, start, end)
 
 
 def _bare_or_quoted(line: str, start: int, closing: list[int]) -> _Value:

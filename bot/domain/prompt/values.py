@@ -13,7 +13,7 @@ from bot.domain.request import LoraUse
 
 DASHES = str.maketrans("−–—", "---")
 DECIMAL_PLACES = 4
-WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
+LONGEST_NUMBER = 18
 DECIMAL = re.compile(r"-?(?:\d{1,18}[.,]?\d{0,18}|[.,]\d{1,18})", re.ASCII)
 RATIO = re.compile(r"(\d{1,6}(?:[.,]\d{1,6})?)([:：∶xX×/-])(\d{1,6}(?:[.,]\d{1,6})?)", re.ASCII)
 SINGLE_RATIO = re.compile(r"\d{1,3}[.,]\d{1,6}", re.ASCII)
@@ -26,6 +26,12 @@ def decimal_of(text: str) -> float | None:
     if not DECIMAL.fullmatch(text):
         return None
     return round(float(text.replace(",", ".")), DECIMAL_PLACES)
+
+
+def whole_of(text: str) -> int | None:
+    """A whole number as people type it; one of absurd length is cut, which leaves it out of every range."""
+    text = text.translate(DASHES)
+    return int(text[: LONGEST_NUMBER + 1]) if re.fullmatch(r"-?\d+", text, re.ASCII) else None
 
 
 def present(use: FlagUse, flag: Flag, findings: Findings) -> str | None:
@@ -47,12 +53,9 @@ def whole_number(use: FlagUse, flag: Flag, findings: Findings) -> int | None:
     value = present(use, flag, findings)
     if value is None:
         return None
-    text = value.translate(DASHES)
-    if WHOLE.fullmatch(text):
-        return int(text) if _in_range(int(text), use, flag, findings) else None
-    if re.fullmatch(r"-?\d{19,}", text, re.ASCII):
-        _in_range(float("-inf") if text[0] == "-" else float("inf"), use, flag, findings)
-        return None
+    number = whole_of(value)
+    if number is not None:
+        return number if _in_range(number, use, flag, findings) else None
     _refuse_value(use, findings, "not_a_number", wording.not_a_number(flag, value))
     return None
 

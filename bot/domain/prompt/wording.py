@@ -18,6 +18,7 @@ LORA_IN_NEGATIVE = "A LoRA belongs to the prompt, not into --no."
 EMPTY_PART = "There is no text before this :: weight."
 TOTAL_WEIGHT = "The :: weights must add up to more than 0."
 CONSTRUCTS = {
+    "BREAK": "Starting a new part with BREAK is not supported by this engine; a comma will do.",
     "[a:b:0.4]": "Prompt editing [a:b:0.4] is not supported by this engine.",
     "[a|b]": "Alternating words [a|b] are not supported by this engine.",
     "AND": 'Joining prompts with AND is not supported by this engine; a small "and" is just a word.',

@@ -156,6 +156,15 @@ def test_places_are_right_behind_a_flag_and_inside_quotes(refused):
     assert refusal.corrected == '--seed 5 "a \\"big\\" (red) fox"'
 
 
+def test_an_engine_without_break_refuses_it():
+    line = "castle BREAK forest"
+
+    refusal = parse(line, defaults=Defaults(), caps=Caps(), catalogue=Catalogue(constructs=frozenset()))
+
+    assert refusal.problems[0].message.startswith("Starting a new part with BREAK is not supported")
+    assert refusal.corrected == "castle , forest"
+
+
 @pytest.mark.parametrize("construct", [Construct.EDITING, Construct.ALTERNATION, Construct.COMPOSITION])
 def test_an_engine_that_can_do_more_gets_more(construct):
     line = {
@@ -172,9 +181,9 @@ def test_an_engine_that_can_do_more_gets_more(construct):
 
 
 def test_lora_tags_leave_the_prompt_and_take_the_catalogue_spelling(accepted):
-    request = accepted("a fox <lora:INKWASH:0.7>, <lora:add_detail>").request
+    request = accepted("a fox, <lora:INKWASH:0.7>, snow <lora:add_detail>").request
 
-    assert request.prompt == "a fox ,"
+    assert request.prompt == "a fox, snow"
     assert request.loras == (LoraUse(name="inkWash", weight=0.7), LoraUse(name="add-detail", weight=1.0))
 
 
