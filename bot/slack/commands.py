@@ -1,0 +1,120 @@
+"""`/imagine …`: what each kind of line does, and what its sender is told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from bot.domain import messages
+from bot.domain.errors import Refused
+from bot.domain.prompt import (
+    Admin,
+    Ask,
+    Cancel,
+    Draw,
+    Empty,
+    Help,
+    Info,
+    Models,
+    Show,
+    classify,
+    from_slack,
+)
+from bot.domain.prompt.help import help_lines
+from bot.domain.transitions import is_open
+from bot.services.core import Caller
+from bot.services.stages import stage_of
+from bot.slack import notices
+from bot.slack.blocks import Message
+from bot.slack.card import final_card, open_card
+from bot.slack.door import Door
+from bot.slack.place import address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """One slash command as Slack sent it."""
+
+    text: str
+    channel: str
+    trigger_id: str
+    response_url: str | None
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            text=from_slack(body.get("text", "")),
+            channel=body["channel_id"],
+            trigger_id=body["trigger_id"],
+            response_url=body.get("response_url"),
+        )
+
+
+def imagine(door: Door, caller: Caller, typed: Typed) -> Message | None:
+    """Run the line. None means that the card says it all."""
+    match classify(typed.text):
+        case Empty():
+            return notices.usage()
+        case Draw(text=text):
+            return _draw(door, caller, typed, text)
+        case Help(topic=topic):
+            return notices.page(help_lines(topic, catalogue=door.core.policy.catalogue))
+        case Info():
+            return notices.overview(door.use.overview(door.core, caller))
+        case Show(job_ref=ref):
+            return _show(door, caller, ref)
+        case Cancel(job_ref=ref):
+            return _cancel(door, caller, ref)
+        case Models(kind=kind, search=search):
+            return _models(door, kind, search)
+        case Admin(words=words):
+            return _admin(door, caller, words)
+        case Ask() as question:
+            return notices.ask(question)
+
+
+def _draw(door: Door, caller: Caller, typed: Typed, text: str) -> Message | None:
+    sink = address(channel=typed.channel, user=caller.user, response_url=typed.response_url)
+    source_key = f"command:{typed.trigger_id}"
+    accepted = door.use.imagine(door.core, caller, text=text, source_key=source_key, sink=sink)
+    if not accepted.fresh:
+        raise Refused("already_running")
+    return notices.notes(accepted.notes) if accepted.notes else None
+
+
+def _show(door: Door, caller: Caller, ref: str) -> Message:
+    """The card again, with live controls, for the asker alone."""
+    job = door.use.show(door.core, caller, job_ref=ref)
+    if is_open(job):
+        return open_card(stage_of(door.core, job))
+    return final_card(job, with_image=job.delivered_at is not None)
+
+
+def _cancel(door: Door, caller: Caller, ref: str | None) -> Message:
+    cancelled = door.use.cancel(door.core, caller, job_ref=ref)
+    if len(cancelled) == 1:
+        return notices.say(messages.CANCELLED_ONE)
+    return notices.say(messages.CANCELLED_SOME.format(count=len(cancelled)))
+
+
+def _models(door: Door, kind: str, search: str | None) -> Message:
+    lines = help_lines(kind, catalogue=door.core.policy.catalogue)
+    if search is None:
+        return notices.page(lines)
+    found = [line for line in lines if search.casefold() in line.casefold()]
+    return notices.page(found or [messages.NO_MATCH.format(search=search), *lines])
+
+
+def _admin(door: Door, caller: Caller, words: tuple[str, ...]) -> Message:
+    match words:
+        case ("status",):
+            return notices.status(door.use.status(door.core, caller))
+        case ("pause", *reason):
+            told = door.use.pause(door.core, caller, reason=" ".join(reason))
+            return notices.say(messages.PAUSED.format(reason=told))
+        case ("resume",):
+            started = door.use.resume(door.core, caller)
+            return notices.say(messages.RESUMED.format(count=started))
+        case ("queue",):
+            return notices.queue(door.use.queue(door.core, caller))
+        case _:
+            return notices.say(messages.ADMIN_WORDS)

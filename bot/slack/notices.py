@@ -1,0 +1,162 @@
+"""What one person alone is told: ephemeral messages as pure functions."""
+
+from collections.abc import Sequence
+
+from bot.domain import messages
+from bot.domain.job import Job, state_of
+from bot.domain.prompt import (
+    Admin,
+    Ask,
+    Cancel,
+    Command,
+    Help,
+    Models,
+    Refusal,
+    Show,
+    caret_line,
+    render,
+)
+from bot.domain.prompt.help import EXAMPLES
+from bot.domain.prompt.quoting import wrap
+from bot.domain.request import Defaults
+from bot.services.admin import Status
+from bot.services.gallery import Overview
+from bot.slack.blocks import Json, Message, actions, button, context, section
+from bot.slack.card import settings_line, short_id
+from bot.slack.controls import CONTROLS, Action, Target
+from bot.slack.escape import clip, escape, preformatted
+
+COMMAND = "/imagine"
+SHOWN_JOBS = 10
+PAGE = 2800
+"""Characters of a long list per block, below a section's 3,000."""
+
+
+def say(text: str) -> Message:
+    """One sentence."""
+    return Message(escape(text), [section(text)])
+
+
+def notes(sentences: Sequence[str]) -> Message:
+    """What was fixed or ignored in a line that runs."""
+    return Message(escape(" ".join(sentences)), [context(*sentences)])
+
+
+def usage() -> Message:
+    """For an empty line: three lines that work."""
+    lines = "\n".join(f"{COMMAND} {example}" for example in EXAMPLES)
+    blocks = [section(messages.USAGE), preformatted(lines), context(messages.USAGE_MORE)]
+    return Message(escape(f"{messages.USAGE}\n{lines}"), blocks)
+
+
+def prompt_refused(refusal: Refusal) -> Message:
+    """Every problem, where it is, and the line that would work."""
+    problems = " ".join(problem.message for problem in refusal.problems)
+    blocks: list[Json] = [section(problems), preformatted(caret_line(refusal))]
+    if refusal.corrected is not None:
+        blocks += [context(messages.CORRECTED), preformatted(f"{COMMAND} {refusal.corrected}")]
+    return Message(escape(problems), blocks)
+
+
+def ask(question: Ask) -> Message:
+    """Two readings of one line, each as a line to send."""
+    lines = f"{COMMAND} {_command_line(question.command)}\n{COMMAND} {wrap(question.text)}"
+    return Message(escape(messages.ASK_WHICH), [section(messages.ASK_WHICH), preformatted(lines)])
+
+
+def page(lines: Sequence[str]) -> Message:
+    """A list in fixed width, cut into blocks that Slack takes."""
+    pages: list[str] = [""]
+    for line in lines:
+        row = clip(line, PAGE)
+        if len(pages[-1]) + len(row) >= PAGE:
+            pages.append("")
+        pages[-1] += f"{row}\n"
+    return Message(escape(lines[0] if lines else ""), [preformatted(text.rstrip("\n")) for text in pages[:4]])
+
+
+def overview(seen: Overview) -> Message:
+    """A person's day: drawing time, open jobs, and whether the GPU is awake."""
+    used = messages.TIME_TODAY.format(used=messages.gpu_time(seen.used), limit=messages.gpu_time(seen.limit))
+    endpoint = seen.endpoint
+    lines = [
+        used,
+        *([messages.refusal("paused", {"reason": seen.paused})] if seen.paused else []),
+        messages.endpoint_line(
+            name=endpoint.name, warmth=endpoint.warmth, instances=endpoint.instances, model=endpoint.model
+        ),
+        *(_job_line(job) for job in seen.open_jobs[:SHOWN_JOBS]),
+    ]
+    if not seen.open_jobs:
+        lines.append(messages.NO_OPEN_JOBS)
+    return page(lines)
+
+
+def status(seen: Status) -> Message:
+    """The service, for admins."""
+    endpoint = seen.endpoint
+    ceiling = "" if seen.month_ceiling is None else f" of {messages.gpu_time(seen.month_ceiling)}"
+    lines = [
+        messages.endpoint_line(
+            name=endpoint.name, warmth=endpoint.warmth, instances=endpoint.instances, model=endpoint.model
+        ),
+        messages.QUEUE_LINE.format(waiting=seen.waiting, in_flight=seen.in_flight, window=endpoint.window),
+        messages.BURNED.format(burned=messages.gpu_time(seen.burned) + ceiling),
+        messages.PAUSED_NOW.format(reason=seen.paused) if seen.paused else messages.NOT_PAUSED,
+    ]
+    return page(lines)
+
+
+def queue(jobs: Sequence[Job]) -> Message:
+    """Open jobs of the workspace, without anybody's words."""
+    return page([_queue_line(job) for job in jobs] or [messages.QUEUE_EMPTY])
+
+
+def details(job: Job, defaults: Defaults) -> Message:
+    """The line that draws it again, ready to be copied, and what it was drawn with."""
+    result = job.result
+    line = f"{COMMAND} {render(job.request, defaults)}"
+    small = [settings_line(job, model=result.model if result else None), messages.JOB_ID.format(id=job.id)]
+    if result is not None and result.gpu_seconds:
+        small.append(messages.GPU_TIME.format(time=messages.gpu_time(result.gpu_seconds * 1000)))
+    return Message(escape(line, 1000), [preformatted(line), context(*small)])
+
+
+def confirm_delete(job_id: str) -> Message:
+    """Asked before pictures are gone for good."""
+    sure = button(
+        messages.DELETE_FOR_GOOD, action=Action.DELETE, value=Target(job_id=job_id).value, style="danger"
+    )
+    return Message(messages.CONFIRM_DELETE, [section(messages.CONFIRM_DELETE), actions(CONTROLS, [sure])])
+
+
+def deleted() -> Message:
+    """The answer to a confirmed delete."""
+    return say(messages.DELETED_NOW)
+
+
+def _job_line(job: Job) -> str:
+    return f"{short_id(job)}  {state_of(job):<10}  {clip(' '.join(job.request.prompt.split()), 60)}"
+
+
+def _queue_line(job: Job) -> str:
+    size = f"{job.request.width}×{job.request.height}"
+    return f"{short_id(job)}  {state_of(job):<10}  {job.person}  {job.request.n} × {size}"
+
+
+def _command_line(command: Command) -> str:
+    match command:
+        case Help(topic=topic):
+            return f"help {topic}" if topic else "help"
+        case Show(job_ref=ref):
+            return f"show {ref}"
+        case Cancel(job_ref=ref):
+            return f"cancel {ref}" if ref else "cancel"
+        case Models(kind=kind, search=search):
+            return f"{kind} --search {search}" if search else kind
+        case Admin(words=("pause", *reason)) if reason:
+            return f"admin pause {wrap(' '.join(reason))}"
+        case Admin(words=words):
+            return " ".join(("admin", *words))
+        case _:
+            return type(command).__name__.lower()

@@ -1,0 +1,85 @@
+"""Requests from Slack over HTTP: gate, shape, Bolt. The local server and the Lambda function both call this."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from slack_bolt import App
+from slack_bolt.request import BoltRequest
+
+from bot.ports import Clock
+from bot.slack import gate
+
+MAX_FIELDS = 200
+PLAIN = {"content-type": "text/plain; charset=utf-8"}
+REASONS = {
+    400: b"malformed request",
+    401: b"not signed by Slack",
+    405: b"use POST",
+    413: b"body too large",
+}
+ODD_SHAPE = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What goes back to Slack."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Receiver:
+    """`secrets` are the signing secrets that open: one, or two while one replaces the other."""
+
+    def __init__(self, app: App, *, secrets: Sequence[str], clock: Clock) -> None:
+        self._app = app
+        self._secrets = tuple(secrets)
+        self._clock = clock
+
+    def handle(
+        self, method: str, path: str, headers: Mapping[str, str] | Iterable[tuple[str, str]], body: bytes
+    ) -> Response:
+        """Answer one request; never raises. Nothing of a refused request is parsed or logged.
+
+        Every path takes commands, interactions and events: Slack tells them apart in the body.
+        """
+        del path
+        if method != "POST":
+            return _refused(405)
+        pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
+        verdict = gate.check(pairs, body, secrets=self._secrets, now=self._clock.now())
+        if not verdict.is_in:
+            return _refused(verdict.status)
+        return self._dispatch(gate.admitted(pairs), body)
+
+    def _dispatch(self, headers: dict[str, list[str]], body: bytes) -> Response:
+        """Slack signed these bytes, yet they may still be none that Bolt can read."""
+        try:
+            text = body.decode()
+            if not _has_shape(text, content_type=headers.get("content-type", [""])[0]):
+                return _refused(400)
+            request = BoltRequest(body=text, headers=dict(headers))
+        except ODD_SHAPE:
+            return _refused(400)
+        answer = self._app.dispatch(request)
+        return Response(status=answer.status, headers=dict(answer.first_headers()), body=answer.body.encode())
+
+
+def _has_shape(text: str, *, content_type: str) -> bool:
+    """A JSON object, or a form whose `payload`, if it has one, is a JSON object.
+
+    Raises one of ODD_SHAPE for JSON that does not parse.
+    """
+    if content_type.startswith("application/json") or text.startswith("{"):
+        return isinstance(json.loads(text), dict)
+    fields = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS))
+    if "payload" in fields:
+        return isinstance(json.loads(fields["payload"]), dict)
+    return bool(fields)
+
+
+def _refused(status: int) -> Response:
+    return Response(status=status, headers=PLAIN, body=REASONS[status])
