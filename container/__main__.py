@@ -13,6 +13,8 @@ from container.serving.settings import Settings
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     configure_log()
+    if options.models is not None:
+        sys.stderr.write(f"engine {options.engine} has a model of its own; --models is not used\n")
     try:
         listening = bind(options.host, options.port)
     except OSError as error:
@@ -23,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout.write(f"http://{host}:{port}/ engine {options.engine}: {ENGINES[options.engine]}\n")
     sys.stdout.flush()
     with listening:
-        engine = open_engine(options.engine, models=options.models)
+        engine = open_engine(options.engine)
         serve(engine, listening=listening, settings=Settings.from_environment(host=options.host))
     return 0
 
@@ -34,11 +36,20 @@ def _parser() -> argparse.ArgumentParser:
         "serve", help="answer /ping and /invocations until told to stop"
     )
     engines = "; ".join(f"{name}: {what}" for name, what in ENGINES.items())
-    serving.add_argument("--port", type=int, default=8080, help="0 takes a free one (default: %(default)s)")
+    serving.add_argument("--port", type=_port, default=8080, help="0 takes a free one (default: %(default)s)")
     serving.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serving.add_argument("--engine", choices=list(ENGINES), default="embedded", help=engines)
-    serving.add_argument("--models", type=Path, metavar="DIR", help="folder of checkpoints")
+    serving.add_argument(
+        "--models", type=Path, metavar="DIR", help="folder of checkpoints, for engines that load them"
+    )
     return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("must be from 0 to 65535")
+    return port
 
 
 if __name__ == "__main__":

@@ -5,16 +5,17 @@ Unknown keys at the top are ignored, as every generation of that container does;
 are refused.
 """
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from container.serving.engine import Catalogue, DrawRequest, Model
 from container.serving.errors import BadRequest, UnknownName
 from container.serving.init_images import read_init_image
-from container.serving.samplers import choose_sampler, nearest
+from container.serving.samplers import SamplerChoice, choose_sampler, nearest
 from container.serving.settings import Limits
 from container.serving.webui_fields import (
     IMG2IMG,
@@ -61,41 +62,25 @@ def parse_invocation(
     top = _read_object(body)
     task, payload, fields = _payload(top)
     values, notes = _read_fields(payload, {**_used_fields(limits), **fields}, task=task)
-    init_images = _init_images(payload, task, limits=limits)
-    settings_model, settings_notes = _override_settings(payload.get("override_settings"))
-    sampler_field = "sampler_name" if values["sampler_name"] else "sampler_index"
-    sampler = choose_sampler(
-        values[sampler_field], schedule=values["scheduler"], offered=catalogue.samplers, field=sampler_field
-    )
-    values |= {
-        "seed": choose_seed() if values["seed"] is None else values["seed"],
-        "subseed": choose_seed() if values["subseed"] is None else values["subseed"],
-    }
     _check_amount(values, catalogue=catalogue, limits=limits)
+    settings_model, settings_notes = _override_settings(payload.get("override_settings"))
     model = _model(optional_text(top.get("model"), "model") or settings_model, catalogue)
+    sampler = _sampler(values, catalogue)
+    understood = {**values, **_seeds(values, choose_seed), "sampler_name": sampler.name}
     request = DrawRequest(
-        prompt=values["prompt"],
-        negative_prompt=values["negative_prompt"],
-        width=values["width"],
-        height=values["height"],
-        steps=values["steps"],
-        cfg_scale=values["cfg_scale"],
-        sampler_name=sampler.name,
-        seed=values["seed"],
-        subseed=values["subseed"],
-        subseed_strength=values["subseed_strength"],
-        batch_size=values["batch_size"],
-        init_images=init_images,
-        denoising_strength=values.get("denoising_strength", 0.0),
+        **{name: value for name, value in understood.items() if name in _REQUEST_FIELDS},
+        init_images=_init_images(payload, task, limits=limits),
         model=model,
     )
-    echoed = {name: payload[name] for name in payload if name not in values and name != "init_images"}
     return Invocation(
         task=task,
         batches=_batches(request, values["n_iter"]),
-        parameters={**echoed, **values, "sampler_name": sampler.name, "init_images": None},
+        parameters={**payload, **understood, "init_images": None},
         notes=(*notes, *settings_notes, *sampler.notes),
     )
+
+
+_REQUEST_FIELDS = {field.name for field in dataclasses.fields(DrawRequest)}
 
 
 def _used_fields(limits: Limits) -> dict[str, Field]:
@@ -223,6 +208,18 @@ def _check_amount(values: Mapping[str, Any], *, catalogue: Catalogue, limits: Li
             raise BadRequest(f"at most {limits.prompt_characters} characters", field=name)
 
 
+def _sampler(values: Mapping[str, Any], catalogue: Catalogue) -> SamplerChoice:
+    """Newer clients send `sampler_name`, older ones `sampler_index`; the first wins."""
+    field = "sampler_name" if values["sampler_name"] else "sampler_index"
+    return choose_sampler(
+        values[field], schedule=values["scheduler"], offered=catalogue.samplers, field=field
+    )
+
+
+def _seeds(values: Mapping[str, Any], choose_seed: Callable[[], int]) -> dict[str, int]:
+    return {name: choose_seed() if values[name] is None else values[name] for name in ("seed", "subseed")}
+
+
 def _model(asked: str | None, catalogue: Catalogue) -> str | None:
     """A model may be named as webui allows: file name, "name [hash]", name without extension, or hash."""
     if asked is None:
@@ -247,4 +244,6 @@ def _batches(request: DrawRequest, n_iter: int) -> tuple[DrawRequest, ...]:
 
 
 def _shifted(request: DrawRequest, *, seed: int, subseed: int) -> DrawRequest:
-    return replace(request, seed=(request.seed + seed) % 2**32, subseed=(request.subseed + subseed) % 2**32)
+    return dataclasses.replace(
+        request, seed=(request.seed + seed) % 2**32, subseed=(request.subseed + subseed) % 2**32
+    )

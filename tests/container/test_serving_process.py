@@ -27,7 +27,7 @@ class Careless(PatternEngine):
             raise ValueError(f"cannot draw {request.prompt}")
         return super().generate(request, on_step=on_step)
 
-engines._OPENERS["pattern"] = lambda models: Careless(step_s=0.01)
+engines._OPENERS["pattern"] = lambda: Careless(step_s=0.01)
 sys.exit(__main__.main(sys.argv[1:]))
 """
 
@@ -121,11 +121,18 @@ def test_a_taken_port_is_a_clear_message_and_no_traceback():
     )
 
 
+def test_a_models_folder_that_nothing_reads_is_said_to_be_unused(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["serve", "--engine", "pattern", "--models", "x", "--port", port]) == 1
+    assert "--models is not used" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
-    "arguments", [[], ["draw"], ["serve", "--engine", "webui"], ["serve", "--port", "x"]]
+    "arguments",
+    [[], ["draw"], ["serve", "--engine", "webui"], ["serve", "--port", "x"], ["serve", "--port", "65536"]],
 )
 def test_bad_usage_ends_with_status_two(arguments):
-
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
