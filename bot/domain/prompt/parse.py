@@ -4,18 +4,18 @@ Order: tidy the typing, cut the line into flags and prompt, take the prompt's ow
 flags against the table, put the request together. Problems are collected, so one answer names them all.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 
-from bot.domain.prompt import sizes, values, wording
+from bot.domain.prompt import values, wording
 from bot.domain.prompt.canonical import render
 from bot.domain.prompt.catalogue import Catalogue
 from bot.domain.prompt.hygiene import Line, tidy, tidy_line
+from bot.domain.prompt.negative import listed_phrases, split_phrases
 from bot.domain.prompt.outcome import Findings, Parsed, Problem, Refusal
-from bot.domain.prompt.schema import QUALITIES, Flag, Kind, find_flag, nearest_flag
-from bot.domain.prompt.syntax import check_syntax, without_loras
-from bot.domain.prompt.tokens import FlagUse, Prompt, Slip, Split, split
+from bot.domain.prompt.picture_size import read_size
+from bot.domain.prompt.schema import QUALITIES, Flag, Kind, flag_named, nearest_flag
+from bot.domain.prompt.syntax import check_negative, check_syntax, without_loras
+from bot.domain.prompt.tokens import FlagUse, Slip, Split, split
 from bot.domain.prompt.weights import weighted_parts
 from bot.domain.request import Caps, Defaults, ImageRequest, LoraUse
 
@@ -130,7 +130,7 @@ class _Reading:
             self.findings.note("sameseed", wording.SAMESEED)
             name = "seed"
         if name in self.last:
-            self.findings.note("repeated", wording.repeated(_flag(name)))
+            self.findings.note("repeated", wording.repeated(flag_named(name)))
         self.last[name] = use
 
     def _unknown(self, use: FlagUse) -> None:
@@ -140,30 +140,32 @@ class _Reading:
         self.findings.refuse("unknown_flag", wording.unknown_flag(use.name, near), place, edit=edit)
 
     def _inert(self, use: FlagUse, flag: Flag) -> None:
-        known = flag if flag.inert else find_flag("raw")
-        if known is None or not values.check_inert_range(use, known, self.findings):
-            return
-        typed = flag.spelled if flag.inert else "--style raw"
-        self.findings.note("inert", wording.inert(typed, known.inert or ""))
-        if known.kind is Kind.SWITCH and flag.inert and use.value:
-            self.findings.note("value_ignored", wording.value_ignored(known, use.value))
+        """A known flag without effect; `--style raw` is Midjourney's older `--raw`."""
+        if flag.inert is None:
+            self.findings.note("inert", wording.inert("--style raw", flag_named("raw").inert or ""))
+        elif values.check_inert_range(use, flag, self.findings):
+            self.findings.note("inert", wording.inert(flag.spelled, flag.inert))
+            if flag.kind is Kind.SWITCH and use.value:
+                self.findings.note("value_ignored", wording.value_ignored(flag, use.value))
 
     def _words(self) -> tuple[str, str, tuple[LoraUse, ...]]:
         prompt, findings = self.split.prompt, self.findings
-        if len(prompt.text) > self.caps.max_prompt_chars:
-            self._refuse_length(prompt)
+        if self._too_long(prompt.text, (prompt.at[0], prompt.at[-1])):
             return "", "", ()
         prompt, loras = without_loras(prompt, catalogue=self.catalogue, findings=findings)
         check_syntax(prompt, catalogue=self.catalogue, findings=findings)
-        text, negative = weighted_parts(prompt, findings=findings)
+        text, unwanted = weighted_parts(prompt, findings=findings)
         if not text and not findings.problems:
             self._refuse_empty()
-        return tidy(text), self._negative(negative), loras
+        self._too_long(text, (prompt.at[0], prompt.at[-1]))
+        return tidy(text), self._negative(unwanted), loras
 
-    def _refuse_length(self, prompt: Prompt) -> None:
+    def _too_long(self, text: str, place: tuple[int, int]) -> bool:
         limit = self.caps.max_prompt_chars
-        place = (prompt.at[limit], prompt.at[-1])
-        self.findings.refuse("too_long", wording.too_long(len(prompt.text), limit), place)
+        if len(text) <= limit:
+            return False
+        self.findings.refuse("too_long", wording.too_long(len(text), limit), place)
+        return True
 
     def _refuse_empty(self) -> None:
         place = (len(self.line), len(self.line))
@@ -171,80 +173,23 @@ class _Reading:
         message = wording.NOTHING_LEFT if greedy else wording.EMPTY_PROMPT
         self.findings.refuse("empty_prompt", message, place)
 
-    def _negative(self, from_weights: str) -> str:
-        phrases: list[str] = []
-        for use in self.every["no"]:
-            phrases += self._phrases(use)
-        phrases += _split_phrases(from_weights)
-        text = tidy(", ".join(phrases))
-        if len(text) > self.caps.max_prompt_chars:
-            use = self.every["no"][-1]
-            message = wording.too_long(len(text), self.caps.max_prompt_chars)
-            self.findings.refuse("too_long", message, (use.value_start, use.end))
+    def _negative(self, unwanted: str) -> str:
+        """What the --no lists name, and the parts of the prompt that had a weight below 0."""
+        listed = listed_phrases(self.line, self.every["no"], findings=self.findings)
+        text = tidy(", ".join(phrase for phrase in (listed.text, *split_phrases(unwanted)) if phrase))
+        if not self._too_long(text, (listed.at[0], listed.at[-1])):
+            check_negative(listed, catalogue=self.catalogue, findings=self.findings)
         return text
 
-    def _phrases(self, use: FlagUse) -> list[str]:
-        value = values.present(use, _flag("no"), self.findings)
-        if value is None:
-            return []
-        if "<lora:" in value.casefold():
-            place = (use.value_start, use.end)
-            self.findings.refuse("lora_in_negative", wording.LORA_IN_NEGATIVE, place)
-        phrases = _split_phrases(value)
-        return phrases if use.quoted else [_unquoted(phrase) for phrase in phrases]
-
     def _size(self) -> tuple[int, int]:
-        sides = [self.last[name] for name in ("width", "height") if name in self.last]
-        if "ar" in self.last and sides:
-            self._refuse_conflict(self.last["ar"], sides)
-        if "ar" in self.last:
-            return self._size_by_ratio(self.last["ar"])
-        return self._size_by_sides(sides) if sides else (self.defaults.width, self.defaults.height)
-
-    def _refuse_conflict(self, by_ratio: FlagUse, sides: Sequence[FlagUse]) -> None:
-        names = " and ".join(_spelled(use) for use in sides)
-        place = (by_ratio.start, by_ratio.end)
-        message = wording.conflict("--ar", names)
-        self.findings.refuse("conflict", message, place, edit=(*place, " "))
-
-    def _size_by_ratio(self, use: FlagUse) -> tuple[int, int]:
-        default = (self.defaults.width, self.defaults.height)
-        ratio = values.ratio(use, _flag("ar"), self.findings)
-        if ratio is None or self._too_long_a_shape(ratio, use):
-            return default
-        size = sizes.size_for_ratio(ratio, defaults=self.defaults, caps=self.caps)
-        if sizes.differs_visibly(size, ratio):
-            self.findings.note("ratio_size", wording.ratio_size(values.ratio_words(ratio), size))
-        return size
-
-    def _too_long_a_shape(self, ratio: Fraction, use: FlagUse) -> bool:
-        limit = self.caps.max_ratio
-        if 1 / limit <= ratio <= limit:
-            return False
-        nearest = f"{limit:g}:1" if ratio > 1 else f"1:{limit:g}"
-        edit = (use.start, use.end, f"--ar {nearest} " if _spelled(use) == "--ar" else " ")
-        place = (use.value_start, use.end)
-        self.findings.refuse("ratio_limit", wording.too_long_a_shape(limit), place, edit=edit)
-        return True
-
-    def _size_by_sides(self, sides: Sequence[FlagUse]) -> tuple[int, int]:
-        asked = (self._whole("width") or self.defaults.width, self._whole("height") or self.defaults.height)
-        if self.findings.problems or self._too_long_a_shape(Fraction(*asked), sides[-1]):
-            return asked
-        gridded = sizes.on_grid(asked[0]), sizes.on_grid(asked[1])
-        size = sizes.within_pixels(*gridded, max_pixels=self.caps.max_pixels)
-        if size != gridded:
-            self.findings.note("capped_size", wording.capped_size(asked, size))
-        elif size != asked:
-            self.findings.note("rounded_size", wording.rounded_size(asked, size))
-        return size
+        return read_size(self.last, defaults=self.defaults, caps=self.caps, findings=self.findings)
 
     def _pictures(self) -> int:
         """A count costs money, so one above the cap is asked back, never cut down."""
         use = self.last.get("n")
         if use is None:
             return self.defaults.n
-        flag = replace(_flag("n"), maximum=self.caps.max_n)
+        flag = replace(flag_named("n"), maximum=self.caps.max_n)
         return values.whole_number(use, flag, self.findings) or self.defaults.n
 
     def _steps(self) -> int:
@@ -275,12 +220,12 @@ class _Reading:
         if "strength" not in self.last:
             return None
         self.findings.note("inert", wording.STRENGTH_WITHOUT_PICTURE)
-        return values.decimal(self.last["strength"], _flag("strength"), self.findings)
+        return values.decimal(self.last["strength"], flag_named("strength"), self.findings)
 
     def _loras(self, tagged: tuple[LoraUse, ...]) -> tuple[LoraUse, ...]:
         found = {use.name: use for use in tagged}
         for use in self.every["lora"]:
-            if lora := values.lora(use, _flag("lora"), self.catalogue.loras, self.findings):
+            if lora := values.lora(use, flag_named("lora"), self.catalogue.loras, self.findings):
                 found[lora.name] = lora
         if len(found) > self.caps.max_loras:
             place = (0, len(self.line))
@@ -289,33 +234,13 @@ class _Reading:
 
     def _whole(self, name: str) -> int | None:
         use = self.last.get(name)
-        return values.whole_number(use, use.flag or _flag(name), self.findings) if use else None
+        return values.whole_number(use, use.flag or flag_named(name), self.findings) if use else None
 
     def _decimal(self, name: str, default: float) -> float:
         use = self.last.get(name)
-        number = values.decimal(use, _flag(name), self.findings) if use else None
+        number = values.decimal(use, flag_named(name), self.findings) if use else None
         return default if number is None else number
 
     def _name(self, name: str, names: tuple[str, ...]) -> str | None:
         use = self.last.get(name)
-        return values.name(use, _flag(name), names, self.findings) if use else None
-
-
-def _flag(name: str) -> Flag:
-    flag = find_flag(name)
-    if flag is None:
-        raise LookupError(f"the flag table has no --{name}")
-    return flag
-
-
-def _spelled(use: FlagUse) -> str:
-    return use.flag.spelled if use.flag else f"--{use.name}"
-
-
-def _split_phrases(text: str) -> list[str]:
-    return [phrase for part in text.split(",") if (phrase := part.strip())]
-
-
-def _unquoted(phrase: str) -> str:
-    quoted = len(phrase) > 1 and phrase[0] == phrase[-1] == '"'
-    return phrase[1:-1].strip() if quoted else phrase
+        return values.name(use, flag_named(name), names, self.findings) if use else None

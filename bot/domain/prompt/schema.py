@@ -398,6 +398,11 @@ def find_flag(typed: str) -> Flag | None:
     return SPELLINGS.get(typed.casefold().replace("_", "-"))
 
 
+def flag_named(name: str) -> Flag:
+    """The row of a flag by its own name; KeyError when the table has none."""
+    return SPELLINGS[name]
+
+
 def nearest_flag(typed: str) -> Flag | None:
     """The flag a misspelt name most likely means; very short and very long names mean nothing."""
     name = typed.casefold().replace("_", "-")

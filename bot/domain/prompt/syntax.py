@@ -65,6 +65,14 @@ def check_syntax(prompt: Prompt, *, catalogue: Catalogue, findings: Findings) ->
     _check_brackets(prompt, catalogue, findings)
 
 
+def check_negative(prompt: Prompt, *, catalogue: Catalogue, findings: Findings) -> None:
+    """The same for a negative prompt, which in addition cannot hold a LoRA."""
+    for tag in TAG.finditer(prompt.text):
+        message = wording.LORA_IN_NEGATIVE
+        _refuse(findings, prompt, tag.span(), code="lora_in_negative", message=message, text=" ")
+    check_syntax(prompt, catalogue=catalogue, findings=findings)
+
+
 def _tagged_lora(
     tag: re.Match[str], prompt: Prompt, catalogue: Catalogue, findings: Findings
 ) -> LoraUse | None:

@@ -49,6 +49,9 @@ class Prompt:
     text: str
     at: tuple[int, ...]
 
+    def part(self, start: int, end: int) -> "Prompt":
+        return Prompt(text=self.text[start:end], at=self.at[start : end + 1])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
@@ -68,6 +71,14 @@ def split(line: str, *, catalogue: Catalogue) -> Split:
     """Cut `line`; the catalogue tells how many words a name such as `Euler a` has."""
     uses = _find_flags(line, catalogue)
     return Split(flags=tuple(uses), prompt=_rest(line, uses))
+
+
+def value_as_prompt(line: str, use: FlagUse) -> Prompt:
+    """The value of a flag with the places of its characters."""
+    if use.quoted:
+        return _unwrapped(line[use.value_start : use.end], use.value_start)
+    places = range(use.value_start, use.value_start + len(use.value or "") + 1)
+    return Prompt(text=use.value or "", at=tuple(places))
 
 
 def _find_flags(line: str, catalogue: Catalogue) -> list[FlagUse]:

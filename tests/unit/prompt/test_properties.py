@@ -99,6 +99,8 @@ LINES = st.lists(st.one_of(FRAGMENTS, FRAGMENTS, st.text(st.characters(), max_si
 @example("--n " * 4_000)
 @example("--seed " + "9" * 9_000)
 @example("a::" * 600)
+@example("a::2 " * 390)
+@example("x," * 990 + "::-1 y::5")
 @example("x" * 60_000)
 def test_every_line_is_read_or_refused_with_a_reason(read, text):
     outcome = read(text)

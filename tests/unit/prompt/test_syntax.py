@@ -132,10 +132,22 @@ def test_what_may_surprise_runs_with_a_note(accepted, prompt, message):
         ("::2 fox", "There is no text before this :: weight.", "::2", "fox"),
         ("fox::-1", "The :: weights must add up to more than 0.", "::-1", "fox"),
         (
-            "fox --no <lora:inkWash:1>",
+            "fox --no hat, <lora:inkWash:1>",
             "A LoRA belongs to the prompt, not into --no.",
             "<lora:inkWash:1>",
-            None,
+            "fox --no hat,",
+        ),
+        (
+            'fox --no "\\"a\\", (bad:x)"',
+            'A weight is a number, as in (word:1.2), not "x". Plain brackets are \\( and \\).',
+            "x",
+            'fox --no "\\"a\\", (bad)"',
+        ),
+        (
+            "fox --no a, b --no [c|d]",
+            "Alternating words [a|b] are not supported by this engine.",
+            "[c|d]",
+            "fox --no a, b --no c",
         ),
     ],
 )
