@@ -48,6 +48,7 @@ class App {
   start() {
     onRouteChange(() => this.#read());
     followLive({
+      prepare: api.getState,
       opened: () => this.#read(),
       received: (event) => this.#receive(event),
       lost: () => this.status.showConnection(false),

@@ -1,8 +1,8 @@
-/** Where the reader is, kept in the address (`#/C1` or `#/C1/1700000000.000100`), so reload and Back work. */
+/** Where the reader is, kept in the address (`#/C1` or `#/C1/1700000000.000100`), so reload, Back and permalinks work. */
 
 /** {channel, thread} of the address; both may be null. */
 export function currentRoute() {
-  const [, channel, thread] = /^#\/([A-Z0-9]+)(?:\/([0-9.]+))?$/.exec(location.hash) ?? [];
+  const [, channel, thread] = /^#\/?([A-Z0-9]+)(?:\/([0-9.]+))?$/.exec(location.hash) ?? [];
   return { channel: channel ?? null, thread: thread ?? null };
 }
 

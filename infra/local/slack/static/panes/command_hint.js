@@ -27,7 +27,7 @@ export class CommandHint {
     if (commands === null) return this.#say("Slash commands do not work in threads. Write in the channel instead.");
     const word = text.split(/\s/, 1)[0];
     this.#offers = commands.filter(({ command }) => (text === word ? command.startsWith(word) : command === word));
-    if (this.#offers.length === 0) return this.#say(`No app here knows ${word}`);
+    if (this.#offers.length === 0) return this.#hide();
     this.#at = Math.min(this.#at, this.#offers.length - 1);
     return this.#draw();
   }

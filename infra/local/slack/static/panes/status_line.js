@@ -5,6 +5,8 @@ import { errorWords } from "../server/errors.js";
 /** Slack gives an app three seconds to answer; later is a failure, even if the answer comes. */
 const DEADLINE_MS = 3000;
 
+const KINDS = new Map([["slash_commands", "slash command"], ["interactive", "control"], ["events_api", "event"]]);
+
 export class StatusLine {
   #root;
   #delivery;
@@ -30,8 +32,8 @@ export class StatusLine {
 
 /** {text, warns} for a delivery. */
 export function deliveryWords({ kind, ms, ok, error }, appName) {
-  const what = kind ? ` (${kind.replaceAll("_", " ")})` : "";
-  if (ms > DEADLINE_MS) return { warns: true, text: `${appName} took ${duration(ms)}${what}. Slack gives up after 3 s.` };
+  const what = KINDS.has(kind) ? ` (${KINDS.get(kind)})` : "";
+  if (ms > DEADLINE_MS || error === "http_timeout") return { warns: true, text: `${appName} took ${duration(ms)}${what}; Slack gives up after 3 s` };
   if (!ok) return { warns: true, text: `${errorWords(error)}${what}` };
   return { warns: false, text: `${appName} answered in ${duration(ms)}${what}` };
 }
