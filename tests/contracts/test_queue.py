@@ -57,3 +57,18 @@ def test_closing_ends_the_workers_and_refuses_more(queue: InProcessQueue):
     assert queue.closed
     with pytest.raises(PeerError):
         queue.nudge("a")
+
+
+def test_a_delayed_nudge_comes_later_and_not_ahead_of_one_that_is_due(queue: InProcessQueue):
+    queue.nudge("later", delay=0.2)
+    assert queue.take(0.0) is None
+    queue.nudge("now")
+    assert [queue.take(5.0), queue.take(5.0)] == ["now", "later"]
+
+
+def test_of_two_nudges_for_one_job_the_earlier_counts(queue: InProcessQueue):
+    queue.nudge("a", delay=600)
+    queue.nudge("a")
+    queue.nudge("a", delay=300)
+    assert queue.take(5.0) == "a"
+    assert queue.take(0.0) is None
