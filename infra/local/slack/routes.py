@@ -94,8 +94,8 @@ class BotRoutes:
     async def response_url(self, request: Request) -> Response:
         started, raw = perf_counter(), await request.body()
         try:
-            fields = json.loads(raw)
-        except ValueError:
+            fields = _json_object(raw)
+        except SlackError:
             return JSONResponse(SlackError("invalid_payload").to_json(), status_code=400)
 
         def act() -> Response:

@@ -25,11 +25,14 @@ from infra.local.slack.workspace import Ids, default_workspace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How one local Slack starts. ``port`` 0 takes a free one; ``seed`` makes generated ids repeat."""
+    """How one local Slack starts. ``port`` 0 takes a free one; ``seed`` makes generated ids repeat;
+    ``readiness_seconds`` is how long uploads take to become usable.
+    """
 
     manifest: dict[str, Any]
     port: int = 3000
     enforce_rate_limits: bool = True
+    readiness_seconds: float = 0.0
     seed: int | None = None
     clock: Clock | None = None
     bot_transport: httpx.AsyncBaseTransport | None = None
@@ -55,7 +58,11 @@ class LocalServer:
         server.lifespan = config.lifespan_class(config)
         await server.startup(sockets=[self.listener])
         await ended.wait()
-        await server.shutdown(sockets=[self.listener])
+        for listening in server.servers:
+            listening.close()
+        for connection in list(server.server_state.connections):
+            connection.shutdown()
+        await server.lifespan.shutdown()
 
 
 def build_server(settings: Settings) -> LocalServer:
@@ -70,11 +77,12 @@ def build_server(settings: Settings) -> LocalServer:
         enforce_rate_limits=settings.enforce_rate_limits,
         bot_transport=settings.bot_transport,
     )
+    platform.faults.readiness_seconds = settings.readiness_seconds
     connections, sessions = Connections(), Sessions(platform.workspace)
     config = uvicorn.Config(
         create_app(platform, connections, sessions),
         http=connections.protocol(),
-        log_level="warning",
+        log_config=None,
         access_log=False,
         timeout_graceful_shutdown=1,
     )

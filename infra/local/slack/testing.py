@@ -12,6 +12,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
@@ -170,6 +171,20 @@ class LocalSlack:
         clock = self.platform.clock
         assert isinstance(clock, ManualClock), "advance needs LocalSlack(clock=ManualClock())"
         self._await(_advance(clock, seconds))
+
+    def meanwhile(self, work: Callable[[], Found], *, advance: float, sleepers: int = 1) -> Found:
+        """Do ``work`` in a thread, move a ``ManualClock`` once so many more wait for it, and return the
+        result.
+        """
+        clock = self.platform.clock
+        assert isinstance(clock, ManualClock), "meanwhile needs LocalSlack(clock=ManualClock())"
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            awaited = clock.sleepers + sleepers
+            result = pool.submit(work)
+            while clock.sleepers < awaited and not result.done():
+                time.sleep(0.001)
+            self.advance(advance)
+            return result.result(timeout=30)
 
     # A person's hands
 
