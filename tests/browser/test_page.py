@@ -165,6 +165,7 @@ def room(slack: LocalSlack, bot: Bot) -> Room:
 @pytest.fixture
 def page(room: Room, tab: Page, troubles: list[str]) -> Iterator[Page]:
     """The page at the test's own channel. At the end it met no script error and no breach of its policy."""
+    tab.bring_to_front()
     tab.set_viewport_size(WIDE)
     visit(tab, room)
     yield tab
