@@ -166,6 +166,10 @@ class LocalSlack:
     def reinstall(self, manifest: dict[str, Any]) -> None:
         self._do(self.platform.reinstall, manifest)
 
+    def refresh_sockets(self) -> None:
+        """Ask every Socket Mode connection to come back anew, as Slack does every few hours."""
+        self._await(self.platform.sockets.disconnect())
+
     def advance(self, seconds: float) -> None:
         """Move a ``ManualClock`` and let what waited for it run."""
         clock = self.platform.clock
