@@ -22,6 +22,7 @@ from bot.domain.prompt.subcommands import (
     Models,
     Show,
     classify,
+    line_of,
 )
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "classify",
     "engine_prompt",
     "from_slack",
+    "line_of",
     "parse",
     "render",
     "tidy",

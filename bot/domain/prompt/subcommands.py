@@ -19,6 +19,7 @@ SHORT_ID_LENGTH = 6
 NEAR = 0.8
 
 JOB_REF = re.compile(rf"[a-z2-7]{{{SHORT_ID_LENGTH},{JOB_ID_LENGTH}}}")
+MARKED_REF = re.compile(r"#[a-z0-9-]{1,40}")
 ID_LIKE = re.compile(r"(?=.*\d)[a-z0-9-]{3,40}")
 SEARCH = re.compile("[-–—]{1,2}search")
 JOB_LINK = re.compile(r"https://[a-z0-9.-]+/archives/\S+", re.IGNORECASE)
@@ -82,7 +83,10 @@ Command = Draw | Help | Info | Show | Cancel | Models | Admin | Empty
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Two readings: `command`, or the prompt `text`. Nothing runs until the person says which."""
+    """Two readings: `command`, or the prompt `text`. Nothing runs until the person says which.
+
+    `line_of(command)` and the text in quotes are the lines that say so.
+    """
 
     command: Command
     text: str
@@ -97,6 +101,34 @@ def classify(text: str) -> Command | Ask:
     if line.startswith('"') or not words:
         return Draw(text)
     return _bare_word(words, text) or _with_argument(words, line, text) or Draw(text)
+
+
+def line_of(command: Command) -> str:
+    """The line that `classify` reads as this command and nothing else."""
+    match command:
+        case Show(job_ref=ref):
+            return f"show {_marked(ref)}"
+        case Cancel(job_ref=ref):
+            return f"cancel {_marked(ref)}" if ref else "cancel"
+        case Help(topic=topic):
+            return f"help {topic}" if topic else "help"
+        case Models(kind=kind, search=search):
+            return f"{kind} --search {search}" if search else kind
+        case Admin(words=("pause", reason)):
+            return f'admin pause "{reason}"'
+        case Admin(words=words):
+            return " ".join(("admin", *words))
+        case Draw(text=text):
+            return text
+        case Info():
+            return "info"
+        case Empty():
+            return ""
+
+
+def _marked(ref: str) -> str:
+    plain = ref == "all" or _is_certain(ref) or JOB_LINK.fullmatch(ref)
+    return ref if plain else f"#{ref}"
 
 
 def _bare_word(words: list[str], text: str) -> Command | Ask | None:
@@ -127,16 +159,23 @@ def _with_argument(words: list[str], line: str, text: str) -> Command | Ask | No
 
 
 def _job(verb: str, typed: str, exact: str, text: str) -> Command | Ask | None:
-    """Six letters can be a word (`show castle`), so a short id counts only when it has a digit."""
+    """Six letters can be a word (`show castle`): a short id counts only with a digit, or with `#` before it."""
     command = Show if verb == "show" else Cancel
     if verb == "cancel" and typed == "all":
         return Cancel("all")
     if JOB_LINK.fullmatch(exact):
         return command(exact)
-    if not JOB_REF.fullmatch(typed):
-        return Ask(command(typed), text) if ID_LIKE.fullmatch(typed) else None
-    certain = len(typed) == JOB_ID_LENGTH or any(char.isdigit() for char in typed)
-    return command(typed) if certain else Ask(command(typed), text)
+    if MARKED_REF.fullmatch(typed):
+        return command(typed[1:])
+    if _is_certain(typed):
+        return command(typed)
+    likely = JOB_REF.fullmatch(typed) or ID_LIKE.fullmatch(typed)
+    return Ask(command(typed), text) if likely else None
+
+
+def _is_certain(ref: str) -> bool:
+    long_or_mixed = len(ref) == JOB_ID_LENGTH or any(char.isdigit() for char in ref)
+    return JOB_REF.fullmatch(ref) is not None and long_or_mixed
 
 
 def _admin(rest: list[str], line: str, text: str) -> Command | Ask | None:
@@ -145,8 +184,10 @@ def _admin(rest: list[str], line: str, text: str) -> Command | Ask | None:
         return Admin((word,))
     if quoted := re.fullmatch(r'(?i)admin pause "([^"]*)"', line):
         return Admin(("pause", quoted[1]))
+    if word == "pause":
+        return Ask(Admin((word, " ".join(line.split()[2:]).replace('"', "'"))), text)
     if word in ADMIN_WORDS:
-        return Ask(Admin((word, *line.split()[2:])), text)
+        return Ask(Admin((word,)), text)
     near = _nearest(word, ADMIN_WORDS) if len(rest) == 1 else None
     return Ask(Admin((near,)), text) if near else None
 

@@ -3,7 +3,18 @@
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.domain.prompt import Parsed, Refusal, caret_line, classify, from_slack, render, tidy
+from bot.domain.prompt import (
+    Ask,
+    Draw,
+    Parsed,
+    Refusal,
+    caret_line,
+    classify,
+    from_slack,
+    line_of,
+    render,
+    tidy,
+)
 from bot.domain.prompt.quoting import unwrap, wrap
 from bot.domain.prompt.schema import FLAGS
 from bot.domain.request import Defaults, ImageRequest, LoraUse
@@ -192,10 +203,36 @@ def test_a_tidy_line_can_be_stored_and_shown(text):
     assert line.isprintable() or not set(line) & set("\x00\n\r\t\x1b")
 
 
-@given(st.one_of(ANY_TEXT, LINES))
-@settings(max_examples=200, deadline=None)
-def test_every_line_is_some_command(text):
-    assert classify(text) is not None
+COMMAND_WORDS = st.lists(
+    st.sampled_from(
+        [
+            "help",
+            "show",
+            "cancel",
+            "admin",
+            "pause",
+            "queue",
+            "flgas",
+            "castle",
+            "12g4",
+            "k3qv7m",
+            "#x",
+            '"',
+            "a",
+        ]
+    ),
+    max_size=4,
+).map(" ".join)
+
+
+@given(st.one_of(ANY_TEXT, LINES, COMMAND_WORDS, COMMAND_WORDS))
+@settings(max_examples=400, deadline=None)
+def test_what_is_asked_back_can_be_answered_either_way(text):
+    command = classify(text)
+
+    if isinstance(command, Ask):
+        assert classify(line_of(command.command)) == command.command
+        assert classify(wrap(command.text)) == Draw(wrap(command.text))
 
 
 @given(st.one_of(ANY_TEXT, LINES))

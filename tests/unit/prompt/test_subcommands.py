@@ -2,46 +2,48 @@
 
 import pytest
 
-from bot.domain.prompt import Admin, Ask, Cancel, Draw, Empty, Help, Info, Models, Show, classify
+from bot.domain.prompt import Admin, Ask, Cancel, Draw, Empty, Help, Info, Models, Show, classify, line_of
 
 JOB = "k3qv7mzy2a4b5c6d7efghijklm"
 
 
-@pytest.mark.parametrize(
-    ("line", "command"),
-    [
-        ("", Empty()),
-        (" \u200b\n", Empty()),
-        ("help", Help()),
-        ("Help", Help()),
-        ("help?", Help()),
-        ("help flags", Help("flags")),
-        ("help Syntax", Help("syntax")),
-        ("info", Info()),
-        ("models", Models("models")),
-        ("styles", Models("styles")),
-        ("loras --search ink wash", Models("loras", "ink wash")),
-        ("models —search ink", Models("models", "ink")),
-        (f"show {JOB}", Show(JOB)),
-        (f"show {JOB.upper()}", Show(JOB)),
-        ("show k3qv7m", Show("k3qv7m")),
-        ("show abcdefghijklmnopqrstuvwxyz", Show("abcdefghijklmnopqrstuvwxyz")),
-        (
-            "show https://team.slack.com/archives/C1/p16",
-            Show("https://team.slack.com/archives/C1/p16"),
-        ),
-        ("cancel", Cancel()),
-        ("cancel all", Cancel("all")),
-        ("cancel k3qv7m", Cancel("k3qv7m")),
-        ("admin", Admin()),
-        ("admin status", Admin(("status",))),
-        ("admin pause", Admin(("pause",))),
-        ('admin pause "Moving the endpoint"', Admin(("pause", "Moving the endpoint"))),
-        ("admin pause “lunch”", Admin(("pause", "lunch"))),
-        ("admin resume", Admin(("resume",))),
-        ("admin queue", Admin(("queue",))),
-    ],
-)
+COMMANDS = [
+    ("", Empty()),
+    (" \u200b\n", Empty()),
+    ("help", Help()),
+    ("Help", Help()),
+    ("help?", Help()),
+    ("help flags", Help("flags")),
+    ("help Syntax", Help("syntax")),
+    ("info", Info()),
+    ("models", Models("models")),
+    ("styles", Models("styles")),
+    ("loras --search ink wash", Models("loras", "ink wash")),
+    ("models —search ink", Models("models", "ink")),
+    (f"show {JOB}", Show(JOB)),
+    (f"show {JOB.upper()}", Show(JOB)),
+    ("show k3qv7m", Show("k3qv7m")),
+    ("show abcdefghijklmnopqrstuvwxyz", Show("abcdefghijklmnopqrstuvwxyz")),
+    (
+        "show https://team.slack.com/archives/C1/p16",
+        Show("https://team.slack.com/archives/C1/p16"),
+    ),
+    ("show #castle", Show("castle")),
+    ("cancel #12g4", Cancel("12g4")),
+    ("cancel", Cancel()),
+    ("cancel all", Cancel("all")),
+    ("cancel k3qv7m", Cancel("k3qv7m")),
+    ("admin", Admin()),
+    ("admin status", Admin(("status",))),
+    ("admin pause", Admin(("pause",))),
+    ('admin pause "Moving the endpoint"', Admin(("pause", "Moving the endpoint"))),
+    ("admin pause “lunch”", Admin(("pause", "lunch"))),
+    ("admin resume", Admin(("resume",))),
+    ("admin queue", Admin(("queue",))),
+]
+
+
+@pytest.mark.parametrize(("line", "command"), COMMANDS)
 def test_a_line_in_strict_form_is_a_command(line, command):
     assert classify(line) == command
 
@@ -82,10 +84,18 @@ def test_anything_else_is_a_prompt(line):
         ("help flgas", Help("flags")),
         ("help desk", Help(None)),
         ("admin statsu", Admin(("status",))),
-        ("admin queue purge", Admin(("queue", "purge"))),
+        ("admin queue purge", Admin(("queue",))),
+        ("admin pause for lunch", Admin(("pause", "for lunch"))),
+        ('admin pause the "big" one', Admin(("pause", "the 'big' one"))),
         ("cancle", Cancel()),
         ("model", Models("models")),
     ],
 )
 def test_a_near_miss_is_asked_back_with_both_readings(line, command):
     assert classify(line) == Ask(command, line)
+    assert classify(line_of(command)) == command
+
+
+@pytest.mark.parametrize(("_", "command"), COMMANDS)
+def test_a_command_can_be_written_as_a_line(_, command):
+    assert classify(line_of(command)) == command
