@@ -159,7 +159,7 @@ def _with_argument(words: list[str], line: str, text: str) -> Command | Ask | No
 
 
 def _job(verb: str, typed: str, exact: str, text: str) -> Command | Ask | None:
-    """Six letters can be a word (`show castle`): a short id counts only with a digit, or with `#` before it."""
+    """Six letters can be a word (`show castle`): a short id counts only with a digit, or after `#`."""
     command = Show if verb == "show" else Cancel
     if verb == "cancel" and typed == "all":
         return Cancel("all")

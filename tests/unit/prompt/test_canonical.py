@@ -22,6 +22,8 @@ from bot.domain.request import Defaults, ImageRequest
         (r'"\"hi\""', r'"\"hi\""'),
         ('a 12" record --n 2', 'a 12" record --n 2'),
         ("a fox --no b, a", "a fox --no b, a"),
+        ('a fox --no "", b', 'a fox --no "\\"\\", b"'),
+        ('a fox --no "a", b', "a fox --no a, b"),
         ('a fox --no "(bad:1.2), x"', 'a fox --no "(bad:1.2), x"'),
         ("a fox --sampler DPM++ 2M", 'a fox --sampler "DPM++ 2M"'),
         ("a fox --lora 'flat colour:0.5'", 'a fox --lora "flat colour:0.5"'),

@@ -390,6 +390,17 @@ def test_carets_of_a_long_line_stand_under_the_part_that_is_shown(refused):
     assert shown[carets.index("^") : carets.rindex("^") + 1] == "--stylze"
 
 
+def test_a_line_that_fits_is_shown_whole(refused):
+    line = "x" * 61 + " --stylze 5"
+
+    assert len(line) == 72
+    assert caret_line(refused(line)).split("\n")[0] == line
+
+
+def test_a_caret_behind_the_last_character_is_shown(refused):
+    assert caret_line(refused("--seed 5")) == "--seed 5\n        ^"
+
+
 def test_carets_count_wide_characters_twice(refused):
     shown, carets = caret_line(refused("漢字 --stylze 5")).split("\n")
 

@@ -48,6 +48,11 @@ def test_the_answer_says_which_dash_was_mended(accepted):
         "day —2 of the storm",
         "a -seed in the ground",
         "2024-05-06",
+        "rock--and roll",
+        "rock--and--roll",
+        "a--seedling",
+        "--",
+        "-- and on",
     ],
 )
 def test_dashes_in_prose_stay_as_typed(accepted, prose):
