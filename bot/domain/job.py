@@ -153,15 +153,17 @@ class Job:
 
     def to_json(self) -> dict[str, Any]:
         """The row as JSON-ready values; `from_json` is its inverse."""
-        row = dataclasses.asdict(self)
+        row = {name: getattr(self, name) for name in _FIELDS}
         row["request"] = self.request.to_json()
+        row["sink"] = {"kind": self.sink.kind, "parts": self.sink.parts}
+        row["held"] = None if self.held is None else dataclasses.asdict(self.held)
+        row["result"] = None if self.result is None else dataclasses.asdict(self.result)
         return row
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Self:
         """Read a row written by this version or an older or newer one: unknown keys are ignored."""
-        known = {f.name for f in dataclasses.fields(cls)}
-        values = {name: value for name, value in row.items() if name in known}
+        values = {name: value for name, value in row.items() if name in _FIELDS}
         values["request"] = ImageRequest.from_json(row["request"], defaults=Defaults())
         values["sink"] = Address(kind=SinkKind(row["sink"]["kind"]), parts=dict(row["sink"]["parts"]))
         values["held"] = _result(row.get("held"))
@@ -171,6 +173,9 @@ class Job:
         undelivered = row.get("undelivered")
         values["undelivered"] = Outcome(undelivered) if undelivered else None
         return cls(**values)
+
+
+_FIELDS = frozenset(f.name for f in dataclasses.fields(Job))
 
 
 def state_of(job: Job) -> State:

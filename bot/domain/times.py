@@ -40,6 +40,11 @@ class Times:
         """After this long without an object, a submission can no longer succeed."""
         return self.request_ttl + self.invocation_timeout
 
+    @property
+    def share_patience(self) -> float:
+        """From the intent on: the call itself may take a lease's time, the share appears some time later."""
+        return self.lease + self.confirm_patience
+
     def back_off(self, attempts: int, *, asked: float | None = None) -> float:
         """Seconds until the next try after `attempts` failures; a peer's own wish is honoured."""
         waited = min(self.back_off_first * 2.0 ** min(attempts, 20), self.back_off_most)

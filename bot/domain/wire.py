@@ -95,16 +95,19 @@ def read_failure(body: bytes) -> Outcome:
 
 
 _FAILURES = {
-    "out_of_memory": Outcome.OUT_OF_MEMORY,
-    "unknown_model": Outcome.UNKNOWN_MODEL,
     "bad_request": Outcome.ENGINE_REFUSED,
-    "unknown_sampler": Outcome.ENGINE_REFUSED,
-    "timeout": Outcome.TIMED_OUT,
-    "stuck": Outcome.TIMED_OUT,
-    "expired": Outcome.WAITED_TOO_LONG,
-    "unavailable": Outcome.ENDPOINT_DOWN,
+    "body_too_large": Outcome.ENGINE_REFUSED,
+    "busy": Outcome.ENDPOINT_DOWN,
     "cancelled": Outcome.CANCELLED,
+    "expired": Outcome.WAITED_TOO_LONG,
+    "not_ready": Outcome.ENDPOINT_DOWN,
+    "out_of_memory": Outcome.OUT_OF_MEMORY,
+    "stuck": Outcome.TIMED_OUT,
+    "timeout": Outcome.TIMED_OUT,
+    "unavailable": Outcome.ENDPOINT_DOWN,
+    "unknown_name": Outcome.UNKNOWN_MODEL,
 }
+"""Error codes of our container (container/serving/errors.py) and of what stands in for SageMaker."""
 
 
 def _failure_of(answer: dict[str, Any]) -> Outcome:

@@ -15,7 +15,7 @@ IN_FLIGHT = "in_flight"
 _TRIES = 6
 
 
-class Overtaken(Exception):  # noqa: N818  a signal between two lines of this package, not an error
+class Overtaken(Exception):
     """Another writer was faster before the effect: read the row again and decide anew."""
 
 

@@ -10,21 +10,17 @@ from bot.services.work import advance
 BATCH = 50
 
 
-def sweep(core: Core, *, upto: float | None = None, limit: int = BATCH) -> int:
-    """Take at most `limit` due jobs as far as they go; returns how many were due.
-
-    `upto` looks ahead (seconds since the epoch): a process that starts alone takes over at once what
-    a dead one left, without waiting for the timers.
-    """
-    due = core.jobs.query(Index.DUE, upto=core.clock.now() if upto is None else upto, limit=limit).jobs
+def sweep(core: Core, *, limit: int = BATCH) -> int:
+    """Take at most `limit` due jobs as far as they go; returns how many were due."""
+    due = core.jobs.query(Index.DUE, upto=core.clock.now(), limit=limit).jobs
     for job in due:
-        _advance_or_rearm(core, job.id)
+        revive(core, job.id)
     dispatch(core)
     return len(due)
 
 
-def _advance_or_rearm(core: Core, job_id: str) -> None:
-    """One bad row must not stop the sweep for all others: it is reported and comes again later."""
+def revive(core: Core, job_id: str) -> None:
+    """Take one job on. A bad row must not stop the sweep for all others: it is reported and comes later."""
     try:
         advance(core, job_id)
     except (BotError, Overtaken) as error:

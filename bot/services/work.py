@@ -7,13 +7,14 @@ its timer brings the next pass.
 
 from collections.abc import Callable
 
-from bot.domain.errors import Ambiguous, Busy, PeerError, Rejected, Unavailable
+from bot.domain.errors import Ambiguous, Busy, JobMoved, PeerError, Rejected, Unavailable
 from bot.domain.job import Job, Outcome
 from bot.domain.steps import MAX_POSTS, MAX_SUBMISSIONS, Step, next_step
 from bot.domain.transitions import is_unresolved
 from bot.ports import Fate
 from bot.services.core import Core
 from bot.services.dispatch import dispatch
+from bot.services.progress import show_stage
 from bot.services.results import collect
 from bot.services.rows import Hand, Overtaken, fail, reread
 from bot.services.stages import stage_of
@@ -34,7 +35,7 @@ def advance(core: Core, job_id: str) -> None:
             return
         try:
             job = _take_step(hand, job)
-        except Overtaken:
+        except (Overtaken, JobMoved):
             job = core.jobs.get(job_id)
 
 
@@ -63,17 +64,16 @@ def _rearm(hand: Hand, job: Job, at: float | None) -> None:
 def _announce(hand: Hand, job: Job) -> Job | None:
     if job.announcements >= MAX_POSTS:
         return _cannot_post(hand, job)
-    core, now = hand.core, hand.core.clock.now()
-    before = job
+    core, before, stage = hand.core, job, stage_of(hand.core, job)
     job = hand.intend(
         job,
         "intend_announce",
         announcements=job.announcements + 1,
-        announce_intent_at=now,
+        announce_intent_at=core.clock.now(),
         check_in=core.times.grace,
     )
     try:
-        ref = core.sink(job).announce(stage_of(core, job))
+        ref = core.sink(job).announce(stage)
     except Ambiguous as lost:
         core.journal.event("announce_ambiguous", job=job.id, code=lost.code)
         return None
@@ -98,9 +98,11 @@ def _announced(hand: Hand, job: Job, ref: str) -> Job:
 
 
 def _find_announcement(hand: Hand, job: Job) -> Job | None:
-    core = hand.core
+    """Where the sink cannot look, GRACE has passed and the card is posted once more; such tries are few."""
+    core, tries = hand.core, job.announcements
     try:
         ref = core.sink(job).find_announcement(job)
+        tries -= 1
     except Rejected as no:
         core.journal.event("announce_unverified", job=job.id, code=no.code)
         ref = None
@@ -109,7 +111,8 @@ def _find_announcement(hand: Hand, job: Job) -> Job | None:
         return None
     if ref is not None:
         return _announced(hand, job, ref)
-    return hand.fact(job, "unannounce", announce_intent_at=None, check_in=core.times.nudge_after)
+    facts = {"announce_intent_at": None, "announcements": tries}
+    return hand.fact(job, "unannounce", check_in=core.times.nudge_after, **facts)
 
 
 def _cannot_post(hand: Hand, job: Job) -> Job:
@@ -156,7 +159,7 @@ def _submit(hand: Hand, job: Job) -> Job | None:
     except Rejected as no:
         core.journal.event("submit_rejected", job=job.id, code=no.code)
         return fail(core, job, Outcome.ENGINE_REFUSED)
-    _show(core, job)
+    show_stage(core, job)
     return None
 
 
@@ -228,7 +231,7 @@ def _confirm(hand: Hand, job: Job) -> Job | None:
         return None
     if seen:
         return hand.fact(job, "deliver", delivered_at=now, check_in=core.times.nudge_after)
-    if now < (job.deliver_intent_at or 0.0) + core.times.confirm_patience:
+    if now < (job.deliver_intent_at or 0.0) + core.times.share_patience:
         _look_again(hand, job)
         return None
     return hand.fact(job, "undeliver", deliver_intent_at=None, check_in=core.times.nudge_after)
@@ -266,8 +269,11 @@ def _finish(hand: Hand, job: Job) -> Job | None:
 
 
 def _audit(hand: Hand, job: Job) -> Job | None:
+    """Some minutes later: an edit that came late is put right, and extra copies are removed."""
     core = hand.core
     try:
+        if job.deleted_at is None:
+            core.sink(job).finish(stage_of(core, job))
         core.sink(job).audit(job)
     except Rejected as no:
         core.journal.event("audit_skipped", job=job.id, code=no.code)
@@ -290,14 +296,6 @@ def _pictures(core: Core, job: Job) -> tuple[bytes, ...]:
 
 def _is_too_late(core: Core, job: Job) -> bool:
     return job.result is not None and core.clock.now() > job.result.at + core.times.deliver_patience
-
-
-def _show(core: Core, job: Job) -> None:
-    """Edit the card; a progress edit that fails is no loss."""
-    try:
-        core.sink(job).show(stage_of(core, job))
-    except PeerError as lost:
-        core.journal.event("show_skipped", job=job.id, code=lost.code)
 
 
 def _asked(error: PeerError) -> float | None:
@@ -327,6 +325,14 @@ def take_result(core: Core, job_id: str) -> None:
     job = core.jobs.get(job_id)
     if job is None or not is_unresolved(job):
         core.journal.event("result_ignored", job=job_id)
-    elif collect(core, job) is None:
-        core.journal.event("result_without_object", job=job_id)
+    else:
+        _collect(core, job)
     advance(core, job_id)
+
+
+def _collect(core: Core, job: Job) -> None:
+    try:
+        if collect(core, job) is None:
+            core.journal.event("result_without_object", job=job.id)
+    except (Overtaken, JobMoved):
+        core.journal.event("result_overtaken", job=job.id)

@@ -1,0 +1,34 @@
+"""Rules for every test: no network beyond loopback, no settings from outside, no silent skip."""
+
+import os
+
+import pytest
+
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "PYTEST_", "COVERAGE_", "SSL_")
+
+
+def pytest_runtest_setup() -> None:
+    from pytest_socket import socket_allow_hosts
+
+    socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own tokens and settings must neither leak into a test nor decide it."""
+    for name in list(os.environ):
+        if not name.startswith(KEPT):
+            monkeypatch.delenv(name)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """With IMAGINE_NO_SKIPS set, a skipped test fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if skipped and _NO_SKIPS and exitstatus == 0:
+        reporter.write_line(f"{len(skipped)} tests were skipped, and IMAGINE_NO_SKIPS is set", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+_NO_SKIPS = bool(os.environ.get("IMAGINE_NO_SKIPS"))

@@ -1,0 +1,50 @@
+"""The invariants: what must hold when everything has settled, whatever went wrong on the way."""
+
+from bot.domain.job import Outcome, State, state_of
+from bot.domain.steps import MAX_SUBMISSIONS
+from tests.simulation.world import TENANT, World, in_flight
+
+MOST_EFFECTS_A_JOB = 60
+
+
+def violations(world: World) -> list[str]:
+    """Sentences about what is wrong; empty when every promise was kept."""
+    rows = {job.id: job for job in world.rows()}
+    found = [f"{job_id}: acked without a row" for job_id in world.accepted if job_id not in rows]
+    for job in rows.values():
+        found += _of_job(world, job)
+    for user in ("U1", "U2"):
+        person = world.store.person(TENANT, user)
+        spent = sum(
+            job.cost for job in rows.values() if job.person == user and job.final_outcome is Outcome.OK
+        )
+        if person.held != 0 or person.spent != spent:
+            found.append(f"{user}: quota held {person.held}, spent {person.spent}, should be 0 and {spent}")
+    if in_flight(world) != 0:
+        found.append(f"window not freed: {in_flight(world)}")
+    effects = sum(1 for site, _ in world.plan.sites if site.startswith(("chat", "endpoint")))
+    if effects > MOST_EFFECTS_A_JOB * len(rows):
+        found.append(f"{effects} outside calls for {len(rows)} jobs")
+    return found + world.changed
+
+
+def _of_job(world: World, job) -> list[str]:
+    if state_of(job) is not State.AUDITED:
+        return [f"{job.id}: stuck in {state_of(job)}"]
+    found = []
+    cards = [card for card in world.chat.cards.values() if card.job == job.id]
+    shown = {ref for job_id, ref, _ in world.chat.deliveries if job_id == job.id}
+    deliveries = [ref for job_id, ref, _ in world.chat.deliveries if job_id == job.id]
+    if len(deliveries) != len(shown) or len(shown) > 1:
+        found.append(f"{job.id}: {len(deliveries)} deliveries")
+    if len(cards) != 1:
+        found.append(f"{job.id}: {len(cards)} cards")
+    if job.final_outcome is Outcome.OK and not deliveries:
+        found.append(f"{job.id}: ok without a picture")
+    if job.final_outcome is not Outcome.OK and deliveries:
+        found.append(f"{job.id}: {job.final_outcome} and a picture")
+    if cards and cards[0].shows[-1] is not job.final_outcome:
+        found.append(f"{job.id}: the card shows {cards[0].shows[-1]}, the row {job.final_outcome}")
+    if world.gpu.ran.get(job.id, 0) > MAX_SUBMISSIONS:
+        found.append(f"{job.id}: {world.gpu.ran[job.id]} inferences")
+    return found

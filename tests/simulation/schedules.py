@@ -1,0 +1,75 @@
+"""Ways through the world: every single fault at every call, and random mixtures of all of them."""
+
+import random
+from collections.abc import Callable, Iterator
+
+from tests.simulation.check import violations
+from tests.simulation.faults import EFFECT, Fault, Plan
+from tests.simulation.world import Behaviour, World
+
+Story = Callable[[World], None]
+
+
+def one_picture(world: World) -> None:
+    world.imagine("fox")
+
+
+def cancelled_early(world: World) -> None:
+    world.imagine("fox")
+    world.cancel(0, at=5.0)
+
+
+def cancelled_late(world: World) -> None:
+    world.imagine("fox")
+    world.cancel(0, at=21.15)
+
+
+def two_people(world: World) -> None:
+    for number in range(3):
+        world.imagine(f"fox {number}")
+    world.imagine("hen", user="U2", at=1.0)
+
+
+STORIES: dict[str, tuple[Story, Behaviour]] = {
+    "picture": (one_picture, Behaviour()),
+    "picture shared late": (one_picture, Behaviour(share_delay=3.0)),
+    "failure object": (one_picture, Behaviour(fail=frozenset({0}))),
+    "no object at all": (one_picture, Behaviour(vanish=frozenset({0}))),
+    "share lost": (one_picture, Behaviour(shares_lost=frozenset({0}))),
+    "events repeated": (one_picture, Behaviour(repeat_events=3)),
+    "only the sweep": (one_picture, Behaviour(lose_nudges=True, lose_events=True)),
+    "cancelled early": (cancelled_early, Behaviour()),
+    "cancelled late": (cancelled_late, Behaviour()),
+    "two people": (two_people, Behaviour()),
+}
+
+
+def play(story: str, plan: Plan, *, faults_end: float | None = None) -> World:
+    """Run one story to its end."""
+    tell, behaviour = STORIES[story]
+    world = World(plan, behaviour)
+    tell(world)
+    world.run(faults_end=faults_end)
+    return world
+
+
+def single_faults(story: str) -> Iterator[tuple[str, Plan]]:
+    """A plan for every fault kind at every call of the undisturbed story."""
+    calm = play(story, Plan())
+    for number, (site, kinds) in enumerate(calm.plan.sites):
+        for kind in kinds:
+            yield f"{story}: {kind} at call {number} ({site})", Plan(named={number: kind})
+
+
+def random_world(seed: int) -> World:
+    """A mixture drawn from the seed: story, fault kinds, rate; faults end after 40 minutes."""
+    chance = random.Random(seed)
+    story = chance.choice(list(STORIES))
+    kinds: list[Fault] = chance.sample(list(EFFECT), k=chance.randint(1, len(EFFECT)))
+    plan = Plan(rate=chance.choice([0.02, 0.08, 0.15]), seed=seed, enabled=tuple(kinds))
+    return play(story, plan, faults_end=2400.0)
+
+
+def broken(name: str, world: World) -> list[str]:
+    """The violations of one finished world, each with the name that replays it."""
+    return [f"{name}: {sentence}" for sentence in violations(world)]

@@ -1,0 +1,28 @@
+"""Every single fault at every call of every story ends in exactly one visible outcome."""
+
+import pytest
+
+from tests.simulation.faults import Plan
+from tests.simulation.schedules import STORIES, broken, play, single_faults
+
+LONG = ("no object at all", "two people")
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_calm_story_keeps_every_promise(story):
+    assert broken(story, play(story, Plan())) == []
+
+
+@pytest.mark.parametrize("story", [name for name in STORIES if name not in LONG])
+def test_no_single_fault_breaks_a_promise(story):
+    found = [sentence for name, plan in single_faults(story) for sentence in broken(name, play(story, plan))]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("story", LONG)
+def test_no_single_fault_breaks_a_longer_story(story):
+    """Every third call of the longer stories: their calls are those of the short ones, repeated."""
+    plans = list(single_faults(story))[::3]
+
+    assert [sentence for name, plan in plans for sentence in broken(name, play(story, plan))] == []
