@@ -1,0 +1,65 @@
+# The one way in. `make demo` runs the product, `make test` proves it; the rest is for people who change it.
+PYTHON ?= python3
+PORT ?= 3000
+VENV := .venv
+BIN := $(VENV)/bin
+UV_COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test quick check lint types imports unit bench lock clean browser-deps
+
+help: ## show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: $(VENV)/demo.stamp ## draw pictures in a local Slack page, no account needed (PORT=3000, RELOAD=1)
+	@$(BIN)/imagine demo --port $(PORT) $(if $(RELOAD),--reload)
+
+test: $(VENV)/test.stamp browser-deps ## run every test
+	@$(BIN)/python -m pytest
+
+quick: $(VENV)/test.stamp lint types imports unit ## lint, types, import contracts and unit tests, within a minute
+
+check: $(VENV)/test.stamp lint types imports test ## everything that must pass before a change lands
+
+lint: $(VENV)/test.stamp
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
+
+types: $(VENV)/test.stamp
+	@$(BIN)/mypy --no-error-summary
+
+imports: $(VENV)/test.stamp
+	@$(BIN)/lint-imports --no-logo 2>/dev/null | tail -n 3
+
+unit: $(VENV)/test.stamp
+	@$(BIN)/python -m pytest -q tests/unit
+
+bench: $(VENV)/test.stamp ## measure: accept path, delivery, sizes, and the quality of the demo model's pictures
+	@$(BIN)/python -m tests.benchmarks
+
+browser-deps:
+	@sh .ci/browser-deps
+
+lock: ## write requirements/*.txt anew from requirements/*.in (needs uv)
+	@$(BIN)/python -m pip install --quiet uv
+	@$(UV_COMPILE) requirements/test.in -o requirements/test.txt
+	@for part in bot container demo; do \
+		$(UV_COMPILE) -c requirements/test.txt requirements/$$part.in -o requirements/$$part.txt || exit 1; done
+
+clean: ## remove the environment and everything the demo wrote
+	@rm -rf $(VENV) var out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/python.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say make PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/demo.stamp: requirements/demo.txt pyproject.toml | $(VENV)/python.stamp
+	@echo "Setting up the environment in $(VENV) (about a minute, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/test.stamp: requirements/test.txt $(VENV)/demo.stamp
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@touch $@

@@ -1,0 +1,185 @@
+"""Settings: the only reader of the environment.
+
+A setting comes from the environment, else from the settings file, else from its default, and keeps
+where it came from so that `imagine config show` can say so. Secrets never appear in a repr.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bot.domain.errors import ConfigError
+
+FILE_VARIABLE = "IMAGINE_CONFIG"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting: `name` is the environment variable, its lower case the key in the settings file."""
+
+    name: str
+    default: str
+    meaning: str
+    read: Callable[[str], Any] = str
+    secret: bool = False
+
+
+def _whole(text: str) -> int:
+    return int(text)
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(part.strip() for part in text.split(",") if part.strip())
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return text
+
+    return read
+
+
+def _switch(text: str) -> bool:
+    return _one_of("on", "off")(text) == "on"
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://")
+    return text
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(name="SLACK_BOT_TOKEN", default="", meaning="bot token (xoxb-…)", secret=True),
+    Setting(name="SLACK_APP_TOKEN", default="", meaning="app token for Socket Mode (xapp-…)", secret=True),
+    Setting(name="SLACK_SIGNING_SECRET", default="", meaning="signs requests over HTTP", secret=True),
+    Setting(
+        name="SLACK_SIGNING_SECRET_OLD", default="", meaning="also accepted during a rotation", secret=True
+    ),
+    Setting(name="SLACK_API_URL", default="https://slack.com/api/", meaning="Slack's Web API", read=_url),
+    Setting(name="SLACK_HISTORY", default="off", meaning="the app has a history scope", read=_switch),
+    Setting(
+        name="IMAGINE_HOME", default="var", meaning="folder for the job database and the pictures", read=Path
+    ),
+    Setting(
+        name="IMAGINE_ENDPOINT_URL",
+        default="http://127.0.0.1:8080",
+        meaning="the inference server",
+        read=_url,
+    ),
+    Setting(
+        name="IMAGINE_HTTP_PORT", default="0", meaning="listen for Slack over HTTP (0: off)", read=_whole
+    ),
+    Setting(name="IMAGINE_ADMINS", default="", meaning="user ids of admins, by comma", read=_names),
+    Setting(
+        name="IMAGINE_MENTION",
+        default="mention",
+        meaning="mention the requester once, or quiet",
+        read=_one_of("mention", "quiet"),
+    ),
+    Setting(
+        name="IMAGINE_DAILY_GPU_SECONDS", default="3600", meaning="GPU seconds a person a day", read=_whole
+    ),
+    Setting(
+        name="IMAGINE_MONTH_GPU_SECONDS", default="0", meaning="GPU seconds a month (0: none)", read=_whole
+    ),
+    Setting(name="IMAGINE_DOLLARS_PER_HOUR", default="1.52", meaning="price of the instance", read=float),
+    Setting(name="IMAGINE_BLOCKED_PHRASES", default="", meaning="file with one phrase a line"),
+    Setting(name="IMAGINE_WINDOW", default="3", meaning="drawings in flight at once", read=_whole),
+    Setting(name="IMAGINE_STEPS", default="20", meaning="steps when nobody names them", read=_whole),
+    Setting(
+        name="IMAGINE_SIZE", default="512", meaning="pixels of a side when nobody names them", read=_whole
+    ),
+    Setting(name="IMAGINE_MAX_PIXELS", default="1048576", meaning="pixels of one picture", read=_whole),
+    Setting(
+        name="IMAGINE_MODEL", default="", meaning="model file names to choose from, by comma", read=_names
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A setting's value and its source: environment, file or default."""
+
+    setting: Setting
+    value: Any
+    source: str
+
+    def __repr__(self) -> str:
+        return f"{self.setting.name}={self.shown}"
+
+    @property
+    def shown(self) -> str:
+        """The value as it may be printed; a secret only says whether it is there."""
+        if self.setting.secret:
+            return "set" if self.value else "not set"
+        if isinstance(self.value, frozenset):
+            return ",".join(sorted(self.value))
+        return str(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings, read and checked once."""
+
+    values: Mapping[str, Value] = field(repr=False)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name].value
+
+    def need(self, name: str) -> Any:
+        """A value that must not be empty. Raises ConfigError naming the setting and what it is for."""
+        value = self[name]
+        if value in ("", None):
+            setting = self.values[name].setting
+            raise ConfigError(
+                f"{name} is not set ({setting.meaning}). Set it in the environment, or "
+                f"{name.lower()} in the settings file."
+            )
+        return value
+
+
+def load(environ: Mapping[str, str] | None = None, *, file: Path | None = None) -> Config:
+    """Read every setting. Raises ConfigError naming the setting, its source and the fix."""
+    env = dict(os.environ) if environ is None else environ  # noqa: TID251  the one place that may
+    named = file or (Path(env[FILE_VARIABLE]) if env.get(FILE_VARIABLE) else None)
+    written = _read_file(named) if named is not None else {}
+    return Config({setting.name: _value(setting, env, written) for setting in SETTINGS})
+
+
+def _value(setting: Setting, env: Mapping[str, str], written: Mapping[str, str]) -> Value:
+    text, source = _find(setting, env, written)
+    try:
+        return Value(setting=setting, value=setting.read(text), source=source)
+    except ValueError as error:
+        shown = "(hidden)" if setting.secret else repr(text)
+        raise ConfigError(
+            f"{setting.name} from {source}: {shown} {error}. It is: {setting.meaning}."
+        ) from error
+
+
+def _find(setting: Setting, env: Mapping[str, str], written: Mapping[str, str]) -> tuple[str, str]:
+    if setting.name in env:
+        return env[setting.name], "environment"
+    if setting.name.lower() in written:
+        return written[setting.name.lower()], "file"
+    return setting.default, "default"
+
+
+def _read_file(path: Path) -> Mapping[str, str]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"the settings file {path} does not exist") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"the settings file {path} cannot be read: {error}") from error
+    known = {setting.name.lower() for setting in SETTINGS}
+    unknown = sorted(table.keys() - known)
+    if unknown:
+        raise ConfigError(f"the settings file {path} has unknown settings: {', '.join(unknown)}")
+    return {key: str(value) for key, value in table.items()}

@@ -1,0 +1,66 @@
+"""`imagine demo`: the product on one machine, without any account."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from infra.local.children import ChildFailed, is_taken
+from infra.local.demo import Demo, run as run_demo
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser("demo", help="try it: a local Slack page, the bot and a small demo model")
+    parser.add_argument("--port", type=int, default=3000, help="port of the page (default: %(default)s)")
+    parser.add_argument("--reload", action="store_true", help="restart the bot when its code changes")
+    parser.add_argument(
+        "--engine", default="embedded", help="engine of the inference server (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--home", type=Path, default=Path("var/demo"), help="folder for logs and pictures, emptied first"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until Ctrl-C (then 0); 1 when the port is taken or a part fails, 2 for an impossible port."""
+    if not 0 < arguments.port < 65536:
+        print(f"imagine demo: --port {arguments.port} is no port; use 1 to 65535", file=sys.stderr)
+        return 2
+    if is_taken(arguments.port):
+        print(
+            f"imagine demo: port {arguments.port} is taken. Use another one: make demo PORT={arguments.port + 1}",
+            file=sys.stderr,
+        )
+        return 1
+    environment = dict(os.environ)  # noqa: TID251  children inherit PATH and the like
+    demo = Demo(
+        port=arguments.port, home=arguments.home.resolve(), engine=arguments.engine, environment=environment
+    )
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        run_demo(demo, reload=arguments.reload, announce=lambda: _announce(demo))
+    except KeyboardInterrupt:
+        print("\nended: workspace, bot and inference server", flush=True)
+        return 0
+    except ChildFailed as failed:
+        print(f"imagine demo: {failed}", file=sys.stderr)
+    return 1
+
+
+def _announce(demo: Demo) -> None:
+    print(
+        f"\n  Open  {demo.page}\n"
+        "  Type  /imagine a red apple\n"
+        "  Then  press Vary, Re-roll or Full size; /imagine help shows the rest\n\n"
+        f"  Logs  {demo.home}\n"
+        "  End   Ctrl-C\n",
+        flush=True,
+    )
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
