@@ -15,6 +15,7 @@ from infra.local.slack.clock import ManualClock
 from infra.local.slack.errors import SlackError
 from infra.local.slack.testing import LocalSlack, Shown, ThreadedBot
 from infra.slack_manifest import manifest
+from tests.slack import loopback
 from tests.slack.bots import EVERY_SCOPE, RecordingBot, manifest_with
 
 PICTURES = "C0000000001"
@@ -59,7 +60,7 @@ def interaction(request: httpx.Request) -> dict[str, Any]:
 
 
 def respond(url: str, **message: Any) -> httpx.Response:
-    return httpx.post(url, json=message, trust_env=False)
+    return loopback.post(url, json=message)
 
 
 class TestCommand:
@@ -333,7 +334,7 @@ class TestResponseUrl:
     def test_a_body_that_is_no_message_is_refused(
         self, slack: LocalSlack, bot: RecordingBot, body: bytes
     ) -> None:
-        answer = httpx.post(self.url(slack, bot), content=body, trust_env=False)
+        answer = loopback.post(self.url(slack, bot), content=body)
 
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_payload")
 

@@ -2,12 +2,12 @@
 
 import json
 
-import httpx
 import pytest
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from infra.local.slack.testing import LocalSlack
+from tests.slack import loopback
 from tests.slack.bots import EVERY_SCOPE, manifest_with
 
 PICTURES = "C0000000001"
@@ -44,7 +44,7 @@ def test_form_json_and_query_bodies_mean_the_same(slack: LocalSlack) -> None:
         {"channel": PICTURES, "text": "x", "token": slack.bot_token},
     )
     bearer = {"Authorization": f"Bearer {slack.bot_token}"}
-    with httpx.Client(trust_env=False) as http:
+    with loopback.browser() as http:
         answers = [
             http.post(address, data={**args, "blocks": json.dumps(BUTTONS)}),
             http.post(address, json={"channel": PICTURES, "text": "x", "blocks": BUTTONS}, headers=bearer),
@@ -70,7 +70,7 @@ def test_a_body_that_cannot_be_read_is_refused(
 ) -> None:
     headers = {"Content-Type": content_type, "Authorization": f"Bearer {slack.bot_token}"}
 
-    answer = httpx.post(f"{slack.api_url}auth.test", content=body, headers=headers, trust_env=False).json()
+    answer = loopback.post(f"{slack.api_url}auth.test", content=body, headers=headers).json()
 
     assert answer["error"] == error
 
@@ -258,7 +258,7 @@ def test_users_info_describes_a_person(client: WebClient) -> None:
 def test_every_call_is_in_the_log_and_no_token_is(slack: LocalSlack, client: WebClient) -> None:
     client.chat_postMessage(channel=PICTURES, text="x")
 
-    log = httpx.get(f"{slack.base_url}/log", trust_env=False)
+    log = loopback.get(f"{slack.base_url}/log")
 
     assert [e["name"] for e in log.json()["exchanges"]] == ["chat.postMessage"]
     assert slack.bot_token not in log.text

@@ -14,7 +14,7 @@ from slack_sdk.models.blocks import Block
 from infra.local.slack.blockcheck import check_blocks
 from infra.local.slack.testing import LocalSlack
 from infra.local.slack.workspace import Channel
-from tests.slack import corpus
+from tests.slack import corpus, loopback
 from tests.slack.bots import EVERY_SCOPE, manifest_with
 from tests.slack.corpus import (
     BLOCK_REFUSALS,
@@ -59,7 +59,7 @@ class Staged:
 
 @pytest.fixture(scope="module")
 def staged() -> Iterator[Staged]:
-    with LocalSlack(manifest=manifest_with(*EVERY_SCOPE)) as slack, httpx.Client(trust_env=False) as http:
+    with LocalSlack(manifest=manifest_with(*EVERY_SCOPE)) as slack, loopback.browser() as http:
         bare = Staged(slack, stage=None, http=http)  # type: ignore[arg-type] - the stage is set by using it
         yield Staged(slack, stage=set_stage(bare), http=http)
 

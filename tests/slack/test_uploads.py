@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import httpx
 import pytest
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from infra.local.slack.clock import ManualClock
 from infra.local.slack.testing import LocalSlack
+from tests.slack import loopback
 from tests.slack.bots import EVERY_SCOPE, manifest_with
 from tests.slack.pictures import picture
 
@@ -18,7 +18,7 @@ PICTURES = "C0000000001"
 def send(client: WebClient, content: bytes, *, name: str = "fox.png", alt_txt: str | None = None) -> str:
     """Steps one and two; the file's id."""
     ticket = client.files_getUploadURLExternal(filename=name, length=len(content), alt_txt=alt_txt)
-    httpx.post(ticket["upload_url"], content=content, trust_env=False).raise_for_status()
+    loopback.post(ticket["upload_url"], content=content).raise_for_status()
     return str(ticket["file_id"])
 
 
@@ -64,7 +64,7 @@ def test_a_share_lands_under_the_parent(slack: LocalSlack, client: WebClient) ->
 def test_the_wrong_number_of_bytes_is_refused(slack: LocalSlack, client: WebClient) -> None:
     ticket = client.files_getUploadURLExternal(filename="a.png", length=10)
 
-    answer = httpx.post(ticket["upload_url"], content=b"nine byte", trust_env=False)
+    answer = loopback.post(ticket["upload_url"], content=b"nine byte")
 
     assert (answer.status_code, answer.text) == (400, "expected 10 bytes, got 9")
     with pytest.raises(SlackApiError, match="file_not_found"):
@@ -73,7 +73,7 @@ def test_the_wrong_number_of_bytes_is_refused(slack: LocalSlack, client: WebClie
 
 
 def test_an_unknown_upload_address_is_refused(slack: LocalSlack) -> None:
-    answer = httpx.post(f"{slack.base_url}/upload/v1/guess", content=b"x", trust_env=False)
+    answer = loopback.post(f"{slack.base_url}/upload/v1/guess", content=b"x")
 
     assert answer.status_code == 400
 
@@ -169,7 +169,7 @@ class TestReading:
         complete(client, file_id)
         address = client.files_info(file=file_id)["file"]["url_private_download"]
 
-        answer = httpx.get(address, headers={"Authorization": f"Bearer {slack.bot_token}"}, trust_env=False)
+        answer = loopback.get(address, headers={"Authorization": f"Bearer {slack.bot_token}"})
 
         assert (answer.content, answer.headers["content-type"]) == (content, "image/png")
 
@@ -178,14 +178,14 @@ class TestReading:
         complete(client, file_id, channel_id=PICTURES)
         address = client.files_info(file=file_id)["file"]["url_private"]
 
-        answer = httpx.get(address, trust_env=False)
+        answer = loopback.get(address)
 
         assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
 
     def test_a_person_reads_what_is_shared_where_they_are(self, slack: LocalSlack, client: WebClient) -> None:
         file_id, content = send(client, picture()), picture()
         complete(client, file_id)
-        with httpx.Client(base_url=slack.base_url, trust_env=False) as browser:
+        with loopback.browser(slack.base_url) as browser:
             browser.get("/page/state")
             address = client.files_info(file=file_id)["file"]["url_private"]
             before = browser.get(address).headers["content-type"]
@@ -201,7 +201,7 @@ class TestReading:
         image = {"type": "image", "alt_text": "a fox", "slack_file": {"id": file_id}}
         client.chat_postMessage(channel=PICTURES, text="x", blocks=[image])
 
-        with httpx.Client(base_url=slack.base_url, trust_env=False) as browser:
+        with loopback.browser(slack.base_url) as browser:
             browser.get("/page/state")
             (message,) = browser.get("/page/messages", params={"channel": PICTURES}).json()["messages"]
 

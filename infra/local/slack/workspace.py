@@ -191,6 +191,10 @@ class Workspace:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    @property
+    def listeners(self) -> int:
+        return len(self._listeners)
+
     def announce(self, change: Change) -> None:
         for listener in list(self._listeners):
             listener(change)
