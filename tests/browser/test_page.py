@@ -97,13 +97,12 @@ class Room:
         self.call("chat.postEphemeral", user=you, text=text, **fields)
 
     def upload(self, content: bytes, *, title: str, **place: str) -> str:
-        """Share a file with the three-step upload; the file's id, once the file is ready."""
+        """Share a file with the three-step upload; the file's id."""
         ticket = self._upload_ticket(filename="red-fox.png", length=len(content))
         httpx.post(ticket["upload_url"], content=content).raise_for_status()
         file_id: str = ticket["file_id"]
         files = [{"id": file_id, "title": title}]
         self.call("files.completeUploadExternal", files=files, channel_id=self.id, **place)
-        self.slack.wait_for(lambda: self.slack.platform.workspace.files[file_id].ready)
         return file_id
 
     def _upload_ticket(self, **fields: Any) -> dict[str, Any]:
@@ -403,6 +402,24 @@ def test_typing_a_slash_offers_the_command_with_its_usage(bot: Bot, page: Page) 
     expect(page.get_by_test_id("message")).to_have_count(0)
 
 
+def test_an_answer_after_three_seconds_is_called_too_late(page: Page) -> None:
+    said = page.evaluate(
+        """async () => {
+          const { deliveryWords } = await import("./panes/status_line.js");
+          return [
+            {kind: "interactive", ms: 3000.4, ok: true, error: null},
+            {kind: "slash_commands", ms: 3000, ok: false, error: "http_timeout"},
+            {kind: "slash_commands", ms: 2999, ok: true, error: null},
+          ].map((delivery) => deliveryWords(delivery, "Imagine"));
+        }"""
+    )
+    assert [(words["text"], words["warns"]) for words in said] == [
+        ("Imagine took 3.0 s (control); Slack gives up after 3 s", True),
+        ("Imagine took 3.0 s (slash command); Slack gives up after 3 s", True),
+        ("Imagine answered in 3.0 s (slash command)", False),
+    ]
+
+
 def test_a_command_that_failed_stays_in_the_composer(bot: Bot, page: Page) -> None:
     bot.status = 500
     composer = page.get_by_test_id("composer")
@@ -501,10 +518,24 @@ def test_a_shared_picture_opens_at_full_size_and_downloads_whole(
     expect(lightbox).to_have_count(0)
 
 
+def test_a_file_in_preparation_keeps_its_place(page: Page) -> None:
+    words = page.evaluate(
+        """async () => {
+          const { renderFiles } = await import("./render/files.js");
+          const file = {id: "F1", name: "fox.png", title: "a fox", url: "/x", ready: false};
+          const busy = renderFiles([file], {}).querySelector("[data-file-id=F1][aria-busy=true]");
+          const label = busy.querySelector("[role=img]").getAttribute("aria-label");
+          return [label, busy.querySelectorAll("img").length];
+        }"""
+    )
+    assert words == ["a fox is still being prepared", 0]
+
+
 def test_an_image_block_shows_an_uploaded_file_with_its_alt_text(
     room: Room, page: Page, picture: bytes
 ) -> None:
     file_id = room.upload(picture, title="fox")
+    room.slack.wait_for(lambda: room.slack.platform.workspace.files[file_id].ready)
     block = {"type": "image", "slack_file": {"id": file_id}, "alt_text": "a fox", "title": plain("Fox")}
     image = row(page, room.post(blocks=[block])).get_by_role("img", name="a fox")
     expect(image).to_have_js_property("naturalWidth", 640)

@@ -120,6 +120,7 @@ class App {
 
   #receive(event) {
     if (this.#held) this.#held.push(event);
+    else if (!this.#state) return;
     else if (event.type === "delivery") this.status.showDelivery(event.delivery, this.#state.bot.name);
     else if (event.channel !== this.#channel) this.#elsewhere(event);
     else if (event.type.endsWith("deleted")) this.#gone(event);

@@ -104,10 +104,16 @@ export class MessageList {
     let previous = null;
     for (const { message, row } of entries) {
       const rule = this.#ruleBetween(previous, message, entries.length);
-      row.classList.toggle("message-follows", !rule && isSameBreath(previous, message));
+      row.classList.toggle("message-follows", !rule && this.#follows(previous, message));
       for (const node of [rule, row]) before = node ? insertAfter(this.#rows, before, node) : before;
       previous = message;
     }
+  }
+
+  /** In a channel every card stands under its author's name; in a thread a card may follow its pictures. */
+  #follows(previous, message) {
+    const isCard = this.#place === "channel" && Boolean(message.blocks?.length);
+    return !isCard && isSameBreath(previous, message);
   }
 
   #ruleBetween(previous, message, total) {

@@ -26,7 +26,7 @@ export class Sidebar {
         h("h2", {}, "Channels"),
         h("ul", {}, state.channels.map((channel) => this.#row(channel, current)))),
       h("div", { class: "me" }, avatar({ ...state.me, name: state.me.display_name || state.me.name }),
-        h("div", {}, h("strong", {}, state.me.display_name || state.me.name), h("span", { class: "faint" }, "You"))),
+        h("div", {}, h("strong", {}, state.me.display_name || state.me.name), h("span", { class: "faint" }, "in this browser"))),
     );
   }
 
