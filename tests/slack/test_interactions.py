@@ -25,7 +25,7 @@ def option(value: str) -> dict[str, Any]:
     return {"text": {"type": "plain_text", "text": f"Picture {value}"}, "value": value}
 
 
-CONTROLS = [
+CONTROLS: list[dict[str, Any]] = [
     {"type": "section", "text": {"type": "mrkdwn", "text": "a fox"}},
     {
         "type": "actions",

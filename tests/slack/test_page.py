@@ -11,6 +11,7 @@ import pytest
 from slack_sdk import WebClient
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from infra.local.slack.sessions import COOKIE
 from infra.local.slack.testing import LocalSlack
@@ -46,7 +47,7 @@ def shown(browser: httpx.Client, channel: str = PICTURES) -> list[dict[str, Any]
 def live(slack: LocalSlack, browser: httpx.Client) -> Iterator[ClientConnection]:
     address = slack.base_url.replace("http:", "ws:") + "/page/live"
     cookie = {"Cookie": f"{COOKIE}={browser.cookies[COOKIE]}"}
-    with connect(address, additional_headers=cookie, origin=slack.base_url) as socket:
+    with connect(address, additional_headers=cookie, origin=Origin(slack.base_url)) as socket:
         slack.wait_for(lambda: slack.platform.workspace.listeners >= 2)
         yield socket
 
@@ -360,13 +361,29 @@ class TestGuard:
         assert answer.status_code == 403
         assert slack.messages() == []
 
+    @pytest.mark.parametrize("site", ["cross-site", "same-site"])
+    def test_an_image_elsewhere_cannot_call_the_api(self, slack: LocalSlack, site: str) -> None:
+        args = {"token": slack.bot_token, "channel": PICTURES, "text": "x"}
+
+        for mode in ("no-cors", "navigate"):
+            headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
+            answer = loopback.get(f"{slack.api_url}chat.postMessage", params=args, headers=headers)
+            assert answer.status_code == 403
+
+        assert slack.messages() == []
+
+    def test_a_link_elsewhere_may_lead_to_the_page(self, slack: LocalSlack) -> None:
+        headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+
+        assert loopback.get(f"{slack.base_url}/", headers=headers).status_code == 200
+
     def test_a_foreign_page_cannot_follow_along(self, slack: LocalSlack, browser: httpx.Client) -> None:
         address = slack.base_url.replace("http:", "ws:") + "/page/live"
         cookie = {"Cookie": f"{COOKIE}={browser.cookies[COOKIE]}"}
 
         with (
             pytest.raises(InvalidStatus, match="403"),
-            connect(address, additional_headers=cookie, origin="https://evil.example"),
+            connect(address, additional_headers=cookie, origin=Origin("https://evil.example")),
         ):
             pass
 

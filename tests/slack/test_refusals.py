@@ -32,9 +32,10 @@ from tests.slack.pictures import picture
 
 
 @dataclass(frozen=True)
-class Staged:
+class Door:
+    """The Web API as a bot calls it."""
+
     slack: LocalSlack
-    stage: Stage
     http: httpx.Client
 
     def post(self, method: str, args: dict[str, Any], *, token: str | None = None) -> dict[str, Any]:
@@ -58,28 +59,28 @@ class Staged:
 
 
 @pytest.fixture(scope="module")
-def staged() -> Iterator[Staged]:
+def door() -> Iterator[Door]:
     with LocalSlack(manifest=manifest_with(*EVERY_SCOPE)) as slack, loopback.browser() as http:
-        bare = Staged(slack, stage=None, http=http)  # type: ignore[arg-type] - the stage is set by using it
-        yield Staged(slack, stage=set_stage(bare), http=http)
+        yield Door(slack, http=http)
 
 
-def set_stage(empty: Staged) -> Stage:
-    workspace, channel = empty.slack.platform.workspace, "C0000000001"
+@pytest.fixture(scope="module")
+def stage(door: Door) -> Stage:
+    workspace, channel = door.slack.platform.workspace, "C0000000001"
     archived = workspace.add_channel(
         Channel(id="C0000000009", name="old", is_archived=True, members={workspace.bot.id})
     )
     person = workspace.people[0].id
-    card = empty.good("chat.postMessage", channel=channel, text="card")["ts"]
-    parent = empty.good("chat.postMessage", channel=channel, text="parent")["ts"]
-    reply = empty.good("chat.postMessage", channel=channel, text="reply", thread_ts=parent)["ts"]
-    empty.good("chat.delete", channel=channel, ts=parent)
-    deleted_file = empty.upload("gone.png", picture())
-    empty.good("files.delete", file=deleted_file)
-    ready, note = empty.upload("a.png", picture()), empty.upload("note.txt", b"hello")
-    empty.slack.faults.readiness_seconds = 3600
-    unready = empty.upload("b.png", picture())
-    empty.slack.faults.readiness_seconds = 0
+    card = door.good("chat.postMessage", channel=channel, text="card")["ts"]
+    parent = door.good("chat.postMessage", channel=channel, text="parent")["ts"]
+    reply = door.good("chat.postMessage", channel=channel, text="reply", thread_ts=parent)["ts"]
+    door.good("chat.delete", channel=channel, ts=parent)
+    deleted_file = door.upload("gone.png", picture())
+    door.good("files.delete", file=deleted_file)
+    ready, note = door.upload("a.png", picture()), door.upload("note.txt", b"hello")
+    door.slack.faults.readiness_seconds = 3600
+    unready = door.upload("b.png", picture())
+    door.slack.faults.readiness_seconds = 0
     return Stage(
         channel=channel,
         bare_channel="C0000000003",
@@ -87,29 +88,29 @@ def set_stage(empty: Staged) -> Stage:
         archived_channel=archived.id,
         card=card,
         reply=reply,
-        persons_message=empty.slack.say("hello").ts,
-        ephemeral=empty.good("chat.postEphemeral", channel=channel, user=person, text="psst")["message_ts"],
+        persons_message=door.slack.say("hello").ts,
+        ephemeral=door.good("chat.postEphemeral", channel=channel, user=person, text="psst")["message_ts"],
         deleted_parent=parent,
         person=person,
         picture=ready,
         unready_picture=unready,
         note=note,
         deleted_file=deleted_file,
-        unsent_file=empty.good("files.getUploadURLExternal", filename="c.png", length=9)["file_id"],
+        unsent_file=door.good("files.getUploadURLExternal", filename="c.png", length=9)["file_id"],
     )
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)
-def test_refuses_as_slack_does(staged: Staged, refusal: Refusal) -> None:
-    staged.slack.reinstall(manifest_with(*(refusal.scopes or EVERY_SCOPE)))
-    before = [len(staged.slack.messages()), len(staged.slack.ephemerals())]
+def test_refuses_as_slack_does(door: Door, stage: Stage, refusal: Refusal) -> None:
+    door.slack.reinstall(manifest_with(*(refusal.scopes or EVERY_SCOPE)))
+    before = [len(door.slack.messages()), len(door.slack.ephemerals())]
 
-    body = staged.post(refusal.method, refusal.build(staged.stage), token=refusal.token)
+    body = door.post(refusal.method, refusal.build(stage), token=refusal.token)
 
     assert (body["ok"], body["error"]) == (False, refusal.error)
     sentences = body.get("response_metadata", {}).get("messages", [])
     assert refusal.sentence is None or any(refusal.sentence in sentence for sentence in sentences), sentences
-    assert [len(staged.slack.messages()), len(staged.slack.ephemerals())] == before
+    assert [len(door.slack.messages()), len(door.slack.ephemerals())] == before
 
 
 def test_the_corpus_is_large_and_every_entry_names_its_source() -> None:
@@ -118,10 +119,10 @@ def test_the_corpus_is_large_and_every_entry_names_its_source() -> None:
     assert all(refusal.source for refusal in REFUSALS)
 
 
-def test_a_missing_scope_names_what_is_needed_and_what_there_is(staged: Staged) -> None:
-    staged.slack.reinstall(manifest_with("commands", "files:read"))
+def test_a_missing_scope_names_what_is_needed_and_what_there_is(door: Door, stage: Stage) -> None:
+    door.slack.reinstall(manifest_with("commands", "files:read"))
 
-    body = staged.post("chat.postMessage", {"channel": staged.stage.channel, "text": "x"})
+    body = door.post("chat.postMessage", {"channel": stage.channel, "text": "x"})
 
     assert (body["needed"], body["provided"]) == ("chat:write", "commands,files:read")
 
@@ -197,21 +198,21 @@ FITS_EXACTLY: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", FITS_EXACTLY)
-def test_accepts_what_fits_exactly(staged: Staged, name: str) -> None:
-    staged.slack.reinstall(manifest_with(*EVERY_SCOPE))
+def test_accepts_what_fits_exactly(door: Door, stage: Stage, name: str) -> None:
+    door.slack.reinstall(manifest_with(*EVERY_SCOPE))
 
-    body = staged.good("chat.postMessage", channel=staged.stage.channel, text="x", blocks=FITS_EXACTLY[name])
+    body = door.good("chat.postMessage", channel=stage.channel, text="x", blocks=FITS_EXACTLY[name])
 
     assert len(body["message"]["blocks"]) == len(FITS_EXACTLY[name])
 
 
-def test_accepts_a_ready_picture_in_an_image_block(staged: Staged) -> None:
-    staged.slack.reinstall(manifest_with(*EVERY_SCOPE))
-    image = {"type": "image", "alt_text": "a fox", "slack_file": {"id": staged.stage.picture}}
+def test_accepts_a_ready_picture_in_an_image_block(door: Door, stage: Stage) -> None:
+    door.slack.reinstall(manifest_with(*EVERY_SCOPE))
+    image = {"type": "image", "alt_text": "a fox", "slack_file": {"id": stage.picture}}
 
-    body = staged.good("chat.postMessage", channel=staged.stage.channel, text="x", blocks=[image])
+    body = door.good("chat.postMessage", channel=stage.channel, text="x", blocks=[image])
 
-    assert body["message"]["blocks"][0]["slack_file"] == {"id": staged.stage.picture}
+    assert body["message"]["blocks"][0]["slack_file"] == {"id": stage.picture}
 
 
 def refused_by_the_sdk(blocks: Any) -> bool:
@@ -226,8 +227,8 @@ def refused_by_the_sdk(blocks: Any) -> bool:
     return False
 
 
-def test_what_the_sdk_refuses_is_refused_here_too(staged: Staged) -> None:
-    contents = [refusal.build(staged.stage)["blocks"] for refusal in BLOCK_REFUSALS]
+def test_what_the_sdk_refuses_is_refused_here_too(stage: Stage) -> None:
+    contents = [refusal.build(stage)["blocks"] for refusal in BLOCK_REFUSALS]
     refused = [content for content in contents if isinstance(content, list) and refused_by_the_sdk(content)]
 
     assert len(refused) >= 15
