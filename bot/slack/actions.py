@@ -34,7 +34,7 @@ class Pressed:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
-        """Read a block_actions payload. Raises Refused("unknown_control") for a control that is none of ours."""
+        """Read a block_actions payload. Raises Refused("unknown_control") for a control we never made."""
         used = body["actions"][0]
         target = Target.parse(used.get("value") or (used.get("selected_option") or {}).get("value"))
         if target is None:

@@ -7,6 +7,7 @@ from typing import Any
 from slack_bolt import Ack, App
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.context import BoltContext
+from slack_bolt.response import BoltResponse
 
 from bot.domain.errors import PeerError
 from bot.services.core import Core
@@ -47,6 +48,7 @@ def create_app(core: Core, settings: SlackSettings, *, web: SlackWeb, use: UseCa
     app.command(COMMAND)(_command_listener(door))
     for action_id, handler in actions.ACTIONS.items():
         app.action(action_id.value)(_action_listener(door, web, handler))
+    app.error(_unreadable(door))
     return app
 
 
@@ -74,6 +76,16 @@ def _action_listener(door: Door, web: SlackWeb, handler: actions.Handler) -> Lis
         ack()
 
     return listen
+
+
+def _unreadable(door: Door) -> Callable[[Exception], BoltResponse]:
+    """Listeners answer every failure themselves; what ends here is a payload in which Bolt lost its way."""
+
+    def report(error: Exception) -> BoltResponse:
+        door.core.journal.event("bolt_error", error=type(error).__name__)
+        return BoltResponse(status=400, body="")
+
+    return report
 
 
 def _whisper(door: Door, web: SlackWeb, body: Json, answer: Message) -> None:

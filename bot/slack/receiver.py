@@ -1,4 +1,4 @@
-"""Requests from Slack over HTTP: gate, shape, Bolt. The local server and the Lambda function both call this."""
+"""Requests from Slack over HTTP: gate, shape, Bolt. The local server and the Lambda both call this."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

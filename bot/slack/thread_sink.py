@@ -114,10 +114,7 @@ class SlackThreadSink:
             self._whisper(job)
 
     def audit(self, job: Job) -> None:
-        """Repair the card, in case a late progress edit was applied after the final one; remove doubles."""
-        if job.announced_ref is not None:
-            with contextlib.suppress(Rejected):
-                self._show_final(job)
+        """Take back second shares, and second cards where a history scope lets us find them."""
         for file_id in job.delivery_refs:
             for extra in self._uploads.shares(file_id)[1:]:
                 self._take_back(extra.channel, extra.ts)
@@ -164,9 +161,9 @@ class SlackThreadSink:
         return f"{mention(job.person)} {ready}"
 
     def _whisper(self, job: Job) -> None:
-        """Tell the person alone, where the channel is closed to us. A `response_url` works for 30 minutes."""
+        """Tell the person alone, once, where the channel is closed to us (works for 30 minutes)."""
         url, outcome = response_url_of(job), job.final_outcome
-        if url is None or outcome is None:
+        if url is None or outcome is None or job.done_at is not None:
             return
         with contextlib.suppress(PeerError):
             self._web.respond(url, {"response_type": "ephemeral", "text": escape(messages.OUTCOMES[outcome])})

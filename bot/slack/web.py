@@ -97,7 +97,9 @@ class SlackWeb:
     def respond(self, response_url: str, message: Mapping[str, Any]) -> None:
         """Answer through a `response_url` (5 uses within 30 minutes)."""
         headers = {"Content-Type": "application/json; charset=utf-8"}
-        self._post_to(response_url, RESPONSE_HOST, headers=headers, body=json.dumps(message).encode())
+        reply = self._post_to(response_url, RESPONSE_HOST, headers=headers, body=json.dumps(message).encode())
+        if reply.body.startswith(b"{"):  # success is the word "ok", or an object like a method's
+            _answer(reply)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -117,12 +119,14 @@ class SlackWeb:
             reply = self._connections.post(self._origin, self._path + method, headers=headers, body=body)
         return _answer(reply)
 
-    def _post_to(self, url: str, host: str, *, headers: Mapping[str, str], body: bytes) -> None:
+    def _post_to(self, url: str, host: str, *, headers: Mapping[str, str], body: bytes) -> Reply:
         """POST without a token to an address that Slack named, if it is one that Slack would name."""
         origin = self._trusted(url, host)
         parts = urlsplit(url)
         target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-        _check_status(self._connections.post(origin, target, headers=headers, body=body))
+        reply = self._connections.post(origin, target, headers=headers, body=body)
+        _check_status(reply)
+        return reply
 
     def _trusted(self, url: str, host: str) -> Origin:
         try:

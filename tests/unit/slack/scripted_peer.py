@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 HANG_UP = b""
+HANG_UP_AFTER = b"<end of connection>"
 
 
 def reply(status=200, body=b"", **headers):
@@ -87,7 +88,9 @@ class Peer:
                 answer = self.script.pop(0) if self.script else ok()
                 if answer == HANG_UP:
                     return
-                connection.sendall(answer)
+                connection.sendall(answer.removesuffix(HANG_UP_AFTER))
+                if answer.endswith(HANG_UP_AFTER):
+                    return
 
 
 def _read_request(lines):

@@ -7,7 +7,7 @@ import pytest
 
 from bot.domain.errors import Ambiguous, Busy, ConfigError, Rejected, Unavailable
 from bot.slack.web import FixedToken, SlackWeb
-from tests.unit.slack.scripted_peer import HANG_UP, Peer, no, ok, reply
+from tests.unit.slack.scripted_peer import HANG_UP, HANG_UP_AFTER, Peer, no, ok, reply
 
 
 class RotatingToken:
@@ -94,7 +94,7 @@ def test_a_look_is_sent_at_most_twice(peer, web):
 
 
 def test_a_reply_cut_in_the_middle_is_ambiguous(peer, web):
-    peer.script = [b"HTTP/1.1 200 -\r\nContent-Length: 50\r\n\r\n{"]
+    peer.script = [b"HTTP/1.1 200 -\r\nContent-Length: 50\r\n\r\n{" + HANG_UP_AFTER]
 
     with pytest.raises(Ambiguous):
         post(web)

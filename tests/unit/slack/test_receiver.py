@@ -1,0 +1,176 @@
+"""Whatever arrives over HTTP gets a proper answer, and nothing unsigned reaches Bolt or a log."""
+
+import json
+import logging
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot.local.system import ManualClock
+from bot.slack import gate
+from bot.slack.receiver import Receiver
+from tests.unit.slack.world import TEAM, YOU, World
+
+SECRET = "a-signing-secret"
+FORM = "application/x-www-form-urlencoded"
+COMMAND = {
+    "command": "/imagine",
+    "text": "help",
+    "team_id": TEAM,
+    "user_id": YOU,
+    "channel_id": "C0000000001",
+    "trigger_id": "1.2.3",
+    "response_url": "https://hooks.slack.com/commands/1",
+}
+
+
+@pytest.fixture(scope="module")
+def world():
+    with World() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def receiver(world):
+    return Receiver(world.app, secrets=[SECRET], clock=ManualClock())
+
+
+def post(receiver, body, *, content_type=FORM, **headers):
+    """The answer to a properly signed request."""
+    stamp = str(int(ManualClock().now()))
+    signature = gate.sign(SECRET, b"v0:" + stamp.encode() + b":" + body)
+    signed = {
+        "Content-Type": content_type,
+        "X-Slack-Request-Timestamp": stamp,
+        "X-Slack-Signature": signature,
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    return receiver.handle("POST", "/slack/events", signed, body)
+
+
+def form(**fields):
+    return urlencode(fields).encode()
+
+
+def test_a_signed_command_is_answered(receiver):
+    answer = post(receiver, form(**COMMAND))
+
+    assert answer.status == 200
+    assert "a red apple" in json.loads(answer.body)["text"] + str(json.loads(answer.body)["blocks"])
+
+
+def test_the_same_headers_as_pairs_are_fine(receiver):
+    body = form(**COMMAND)
+    stamp = str(int(ManualClock().now()))
+    pairs = [
+        ("content-type", FORM),
+        ("x-slack-request-timestamp", stamp),
+        ("x-slack-signature", gate.sign(SECRET, b"v0:" + stamp.encode() + b":" + body)),
+    ]
+
+    assert receiver.handle("POST", "/", pairs, body).status == 200
+
+
+def test_a_command_that_starts_a_job_is_acked_with_nothing(receiver):
+    answer = post(receiver, form(**{**COMMAND, "text": "a red fox", "trigger_id": "9.9"}))
+
+    assert (answer.status, answer.body) == (200, b"")
+
+
+def test_slacks_address_check_is_answered(receiver):
+    body = json.dumps({"type": "url_verification", "challenge": "abc"}).encode()
+
+    answer = post(receiver, body, content_type="application/json")
+
+    assert (answer.status, json.loads(answer.body)) == (200, {"challenge": "abc"})
+
+
+def test_bolts_lazy_headers_have_no_effect(receiver):
+    answer = post(receiver, form(**COMMAND), X_Slack_Bolt_Lazy_Only="1", X_Slack_Bolt_Lazy_Function_Name="f")
+
+    assert b"apple" in answer.body
+
+
+def test_a_command_from_another_workspace_is_refused(receiver):
+    answer = post(receiver, form(**{**COMMAND, "team_id": "T0000000009"}))
+
+    assert "its own workspace only" in json.loads(answer.body)["text"]
+
+
+def test_other_methods_are_refused(receiver):
+    assert receiver.handle("GET", "/", {}, b"").status == 405
+
+
+def test_unsigned_requests_are_refused(receiver):
+    assert receiver.handle("POST", "/", {}, form(**COMMAND)).status == 401
+
+
+def test_a_large_body_is_refused(receiver):
+    assert receiver.handle("POST", "/", {}, b"x" * (gate.MAX_BODY + 1)).status == 413
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"", FORM),
+        (b"\xff\xfe", FORM),
+        (b"no fields at all", FORM),
+        (b"payload=not json", FORM),
+        (b"payload=[1]", FORM),
+        (b"payload=7", FORM),
+        (b"{", FORM),
+        (b"{", "application/json"),
+        (b"[]", "application/json"),
+        (b"7", "application/json; charset=utf-8"),
+        (b"[" * 200_000, "application/json"),
+        (b'{"a":' * 200_000, FORM),
+        (b"&".join([b"a=1"] * 300), FORM),
+        (b'{"team": 5}', "application/json"),
+        (b"payload=" + b'{"user": 5, "view": 3, "team": [1]}', FORM),
+    ],
+)
+def test_a_signed_body_without_shape_is_malformed(receiver, body, content_type):
+    assert post(receiver, body, content_type=content_type).status in (400, 404)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=300), st.sampled_from([FORM, "application/json", "text/plain", ""]))
+def test_no_signed_body_is_an_error_of_ours(receiver, body, content_type):
+    assert post(receiver, body, content_type=content_type).status in (200, 400, 404)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "user", "team", "actions", "view", "event", "channel", "container", "id"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(json_values)
+def test_no_odd_payload_is_answered_with_an_exception(receiver, payload):
+    answer = post(receiver, form(payload=json.dumps(payload)))
+
+    assert answer.status in (200, 400, 404)
+
+
+def test_nothing_that_was_typed_reaches_a_log(receiver, caplog):
+    caplog.set_level(logging.DEBUG)
+
+    post(receiver, form(**{**COMMAND, "text": "canary-in-a-prompt"}))
+    post(receiver, form(**{**COMMAND, "command": "/other", "text": "canary-in-a-prompt"}))
+    receiver.handle("POST", "/", {"X-Slack-Signature": "canary-signature"}, b"text=canary-in-a-prompt")
+
+    assert "canary" not in caplog.text
+    assert "hooks.slack.com" not in caplog.text
