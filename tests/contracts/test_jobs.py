@@ -21,20 +21,23 @@ from bot.domain.errors import (
 from bot.domain.job import Job, Outcome
 from bot.domain.person import Person
 from bot.local.database import MEMORY, Database
+from bot.local.faults import FaultyJobs, LaggingIndex
 from bot.local.sqlite_jobs import SqliteJobs
 from bot.ports import CounterChange, Guard, Index, Jobs
 from tests.contracts.rows import NOW, TENANT, USER, a_job, a_person, a_result, after
 
 
-@pytest.fixture(params=["sqlite_file", "sqlite_memory"])
+@pytest.fixture(params=["sqlite_file", "sqlite_memory", "switches_off"])
 def jobs(request, tmp_path: Path) -> Iterator[Jobs]:
-    match request.param:
-        case "sqlite_file":
-            database = Database(tmp_path / "jobs.db")
-        case "sqlite_memory":
-            database = Database(MEMORY)
-    yield SqliteJobs(database)
+    """The last one is the store that tests and simulator put faults into, with every switch off."""
+    database = Database(tmp_path / "jobs.db" if request.param == "sqlite_file" else MEMORY)
+    store: Jobs = SqliteJobs(database)
+    index = Database(MEMORY)
+    if request.param == "switches_off":
+        store = FaultyJobs(LaggingIndex(store, index=SqliteJobs(index), lag=0))
+    yield store
     database.close()
+    index.close()
 
 
 def outcomes_of(calls: list[Callable[[], None]]) -> list[BotError | None]:
