@@ -232,6 +232,7 @@ MORE = {"type": "overflow", "action_id": "more", "options": [option("details"), 
 
 
 def test_the_page_opens_with_its_channels_and_an_example_to_try(page: Page) -> None:
+    expect(page.get_by_test_id("composer")).to_be_focused()
     channels = page.get_by_role("navigation", name="Channels")
     expect(channels.get_by_role("link", name="pictures")).to_be_visible()
     expect(channels.locator("[aria-current=page]")).to_contain_text("room-")

@@ -1,4 +1,9 @@
-/** The page: it reads the workspace, shows what the address says, and passes live events to the panes. */
+/**
+ * The page: it reads the workspace, shows what the address says, and passes live events to the panes.
+ *
+ * server/ speaks to the local workspace; render/ turns messages and Block Kit into nodes; panes/ are the parts of the
+ * screen; overlays/ lie above it (a modal of the app goes there, on `showDialog`); styles/tokens.css has every colour.
+ */
 import { Directory } from "./directory.js";
 import { showPictures } from "./overlays/lightbox.js";
 import { Composer } from "./panes/composer.js";
@@ -14,6 +19,9 @@ import { currentRoute, goTo, onRouteChange, startAt } from "./route.js";
 import * as api from "./server/api.js";
 import { errorWords } from "./server/errors.js";
 import { followLive } from "./server/live.js";
+
+/** Where a pointer hovers there is a keyboard too; a phone would only cover the page with one. */
+const HAS_KEYBOARD = window.matchMedia("(hover: hover)");
 
 const byId = (id) => document.getElementById(id);
 
@@ -90,13 +98,15 @@ class App {
 
   #show(state, { channel, thread }, { messages }, replies) {
     this.#directory.read(state);
-    if (channel !== this.#channel) this.messages.clear();
+    const moved = channel !== this.#channel;
+    if (moved) this.messages.clear();
     this.#state = state;
     this.#channel = channel;
     this.status.showConnection(true);
     this.sidebar.show(state, channel);
     this.#nameChannel(state, channel);
     this.messages.replaceAll(messages);
+    if (moved && HAS_KEYBOARD.matches) this.composer.focus();
     this.#showThread(replies.messages?.length ? thread : null, replies.messages ?? []);
   }
 

@@ -49,6 +49,10 @@ export class Composer {
     this.#field.setSelectionRange(text.length, text.length);
   }
 
+  focus() {
+    this.#field.focus({ preventScroll: true });
+  }
+
   #changed() {
     this.#fitHeight();
     this.#form.classList.toggle("is-empty", this.#field.value.trim() === "");
