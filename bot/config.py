@@ -62,6 +62,9 @@ SETTINGS: tuple[Setting, ...] = (
         name="SLACK_SIGNING_SECRET_OLD", default="", meaning="also accepted during a rotation", secret=True
     ),
     Setting(name="SLACK_API_URL", default="https://slack.com/api/", meaning="Slack's Web API", read=_url),
+    Setting(
+        name="SLACK_TEAM_ID", default="", meaning="the workspace served (empty: asked from Slack at start)"
+    ),
     Setting(name="SLACK_HISTORY", default="off", meaning="the app has a history scope", read=_switch),
     Setting(
         name="IMAGINE_HOME", default="var", meaning="folder for the job database and the pictures", read=Path

@@ -4,6 +4,7 @@ Nothing here decides anything. A thread that dies with its process loses only hi
 the next process takes over what it finds (`take_over`).
 """
 
+import functools
 import threading
 from collections.abc import Callable, Mapping
 
@@ -66,7 +67,7 @@ class Runtime:
             while not queue.closed:
                 job_id = queue.take(1.0)
                 if job_id is not None:
-                    _guarded(self._core.journal, lambda taken=job_id: work(self._core, taken), job=job_id)
+                    _guarded(self._core.journal, functools.partial(work, self._core, job_id), job=job_id)
 
         return run
 

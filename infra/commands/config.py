@@ -33,7 +33,6 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     width = max(len(value.setting.name) for value in values)
     for value in values:
-        print(
-            f"{value.setting.name:<{width}}  {value.shown or '(empty)':<32} {value.source:<12} {value.setting.meaning}"
-        )
+        shown = f"{value.shown or '(empty)':<32} {value.source:<12}"
+        print(f"{value.setting.name:<{width}}  {shown} {value.setting.meaning}")
     return 0

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import FrameType
 
 from infra.local.children import ChildFailed, is_taken
-from infra.local.demo import Demo, run as run_demo
+from infra.local.demo import Demo
+from infra.local.demo import run as run_demo
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,9 +20,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--engine", default="embedded", help="engine of the inference server (default: %(default)s)"
     )
-    parser.add_argument(
-        "--home", type=Path, default=Path("var/demo"), help="folder for logs and pictures, emptied first"
-    )
+    home = "folder for logs and pictures, emptied first (default: %(default)s)"
+    parser.add_argument("--home", type=Path, default=Path("var/demo"), help=home)
     parser.set_defaults(run=run)
 
 

@@ -51,6 +51,7 @@ class Demo:
         settings = {
             "SLACK_BOT_TOKEN": "xoxb-local-bot",
             "SLACK_SIGNING_SECRET": "local-signing-secret",
+            "SLACK_TEAM_ID": "T0000000001",
             "SLACK_API_URL": f"{self.page}/api/",
             "IMAGINE_HTTP_PORT": str(port),
             "IMAGINE_ENDPOINT_URL": f"http://127.0.0.1:{model_port}",
@@ -82,7 +83,7 @@ def run(demo: Demo, *, reload: bool, announce: Callable[[], None]) -> None:
         children = []
         for recipe in demo.recipes():
             child = Child(recipe, environment=demo.environment)
-            started.callback(lambda ended=child: ended.stop())
+            started.callback(child.stop)
             children.append(child)
         for child in children:
             child.wait_ready(patience=READY_PATIENCE)

@@ -1,0 +1,213 @@
+"""The only place that picks adapters and puts the parts together."""
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from bot.config import Config
+from bot.domain.errors import ConfigError
+from bot.domain.job import SinkKind
+from bot.domain.prices import Rate
+from bot.domain.prompt.catalogue import Catalogue
+from bot.domain.request import Caps, Defaults
+from bot.domain.times import ONE_MACHINE
+from bot.local.database import Database
+from bot.local.folder_objects import FolderObjects
+from bot.local.folder_sink import FolderSink
+from bot.local.home import Home
+from bot.local.http_endpoint import HttpEndpoint
+from bot.local.inference_server import InferenceServer
+from bot.local.journal import LineJournal
+from bot.local.poll_sink import PollSink
+from bot.local.queue import InProcessQueue
+from bot.local.runtime import Runtime
+from bot.local.sqlite_cells import SqliteCells
+from bot.local.sqlite_jobs import SqliteJobs
+from bot.local.system import SecretIds, SystemClock, SystemRandomness
+from bot.local.web_server import Handle, PlainReply, Reply, WebServer
+from bot.local.word_rules import WordRules
+from bot.ports import Sink
+from bot.services.core import Core, Policy, Process
+from bot.slack.app import create_app
+from bot.slack.receiver import Receiver
+from bot.slack.settings import Mention, SlackSettings
+from bot.slack.socket import SocketRunner
+from bot.slack.thread_sink import SlackThreadSink
+from bot.slack.web import FixedToken, SlackWeb
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """One machine's parts, ready to start. `close` ends what `core` opened."""
+
+    core: Core
+    runtime: Runtime
+    endpoint: HttpEndpoint
+    database: Database
+    home: Home
+
+    def start(self) -> None:
+        """Take over what an earlier process left, then work."""
+        self.runtime.start()
+
+    def close(self) -> None:
+        """End the threads, then the endpoint, then the database."""
+        self.runtime.stop()
+        self.endpoint.close()
+        self.database.close()
+        self.home.close()
+
+
+def policy_of(config: Config) -> Policy:
+    """The team's rules from the settings."""
+    side = config["IMAGINE_SIZE"]
+    month = config["IMAGINE_MONTH_GPU_SECONDS"]
+    return Policy(
+        times=ONE_MACHINE,
+        defaults=Defaults(width=side, height=side, steps=config["IMAGINE_STEPS"]),
+        caps=Caps(max_pixels=config["IMAGINE_MAX_PIXELS"]),
+        catalogue=Catalogue(models=tuple(sorted(config["IMAGINE_MODEL"]))),
+        rate=Rate(dollars_per_hour=config["IMAGINE_DOLLARS_PER_HOUR"]),
+        daily_limit=config["IMAGINE_DAILY_GPU_SECONDS"] * 1000,
+        month_ceiling=month * 1000 if month else None,
+    )
+
+
+def build_machine(
+    config: Config, *, sinks: Mapping[SinkKind, "SinkMaker"] | None = None, log: TextIO = sys.stdout
+) -> Machine:
+    """Wire one machine: SQLite, a folder, an in-process queue and an inference server by URL.
+
+    Events go to `log`, one JSON line each.
+    """
+    home = Home(config["IMAGINE_HOME"])
+    clock, ids, database = SystemClock(), SecretIds(), Database(home.folder / "jobs.sqlite")
+    journal = LineJournal(log, clock)
+    objects, nudges, arrivals = FolderObjects(home.folder / "objects"), InProcessQueue(), InProcessQueue()
+    cells = SqliteCells(database)
+    endpoint = HttpEndpoint(
+        InferenceServer(config["IMAGINE_ENDPOINT_URL"]),
+        objects=objects,
+        on_settled=arrivals.nudge,
+        clock=clock,
+        journal=journal,
+        window=config["IMAGINE_WINDOW"],
+    )
+    made = {kind: make(cells, clock) for kind, make in (sinks or {}).items()}
+    core = Core(
+        clock=clock,
+        ids=ids,
+        randomness=SystemRandomness(),
+        jobs=SqliteJobs(database),
+        cells=cells,
+        objects=objects,
+        queue=nudges,
+        endpoint=endpoint,
+        sinks={SinkKind.FOLDER: FolderSink(), SinkKind.POLL: PollSink(), **made},
+        moderation=WordRules(_phrases(config["IMAGINE_BLOCKED_PHRASES"])),
+        journal=journal,
+        policy=policy_of(config),
+        process=Process(boot=ids.token(), alone=True),
+    )
+    runtime = Runtime(core, nudges=nudges, arrivals=arrivals, progress=endpoint.progress)
+    return Machine(core=core, runtime=runtime, endpoint=endpoint, database=database, home=home)
+
+
+class SinkMaker:
+    """Makes the Slack sink once cells and clock exist."""
+
+    def __init__(self, web: SlackWeb, settings: SlackSettings) -> None:
+        self._web = web
+        self._settings = settings
+
+    def __call__(self, cells: SqliteCells, clock: SystemClock) -> Sink:
+        return SlackThreadSink(web=self._web, cells=cells, clock=clock, settings=self._settings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlackDoor:
+    """How Slack reaches us: signed requests over HTTP, or Socket Mode."""
+
+    machine: Machine
+    server: WebServer | None
+    socket: SocketRunner | None
+
+    def open(self) -> None:
+        """Start the machine first: what is accepted is worked on."""
+        self.machine.start()
+        if self.server is not None:
+            self.server.start()
+        if self.socket is not None:
+            self.socket.start()
+
+    def close(self) -> None:
+        """Stop taking requests, then end the machine."""
+        if self.socket is not None:
+            self.socket.stop()
+        if self.server is not None:
+            self.server.close()
+        self.machine.close()
+
+
+def build_slack(config: Config) -> SlackDoor:
+    """The bot for one workspace. Raises ConfigError for a missing token or secret."""
+    web = SlackWeb(tokens=FixedToken(config.need("SLACK_BOT_TOKEN")), base_url=config["SLACK_API_URL"])
+    settings = SlackSettings(
+        team_id=config["SLACK_TEAM_ID"] or str(web.call("auth.test")["team_id"]),
+        admins=config["IMAGINE_ADMINS"],
+        mention=Mention(config["IMAGINE_MENTION"]),
+        history=config["SLACK_HISTORY"],
+    )
+    machine = build_machine(config, sinks={SinkKind.SLACK_THREAD: SinkMaker(web, settings)})
+    app = create_app(machine.core, settings, web=web)
+    if config["IMAGINE_HTTP_PORT"]:
+        secrets = [config.need("SLACK_SIGNING_SECRET"), config["SLACK_SIGNING_SECRET_OLD"]]
+        receiver = Receiver(app, secrets=[secret for secret in secrets if secret], clock=machine.core.clock)
+        server = WebServer(
+            _with_ready(receiver), port=config["IMAGINE_HTTP_PORT"], journal=machine.core.journal
+        )
+        return SlackDoor(machine=machine, server=server, socket=None)
+    token = config.need("SLACK_APP_TOKEN")
+    socket = SocketRunner(app, app_token=token, base_url=config["SLACK_API_URL"])
+    return SlackDoor(machine=machine, server=None, socket=socket)
+
+
+def _with_ready(receiver: Receiver) -> Handle:
+    """`GET /ready` answers 200 to whoever started us; everything else is Slack's."""
+
+    def handle(method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes) -> Reply:
+        if (method, path) == ("GET", "/ready"):
+            return PlainReply(status=200)
+        return receiver.handle(method, path, headers, body)
+
+    return handle
+
+
+def quiet_libraries() -> None:
+    """Libraries speak only when something is wrong, and never of bodies (Bolt logs them at DEBUG)."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    for name in ("slack_bolt", "slack_sdk"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _phrases(path: str) -> list[str]:
+    if not path:
+        return []
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ConfigError(f"IMAGINE_BLOCKED_PHRASES: {path} cannot be read ({error.strerror})") from error
+
+
+__all__ = [
+    "Machine",
+    "SinkMaker",
+    "SlackDoor",
+    "build_machine",
+    "build_slack",
+    "policy_of",
+    "quiet_libraries",
+]
