@@ -27,6 +27,7 @@ class Pressed:
     action: str
     target: Target
     user: str
+    name: str | None
     channel: str
     thread: str | None
     moment: str
@@ -43,6 +44,7 @@ class Pressed:
             action=used["action_id"],
             target=_with_choice(target, body),
             user=body["user"]["id"],
+            name=body["user"].get("name") or body["user"].get("username"),
             channel=(body.get("channel") or body["container"])["id" if body.get("channel") else "channel_id"],
             thread=_parent(body),
             moment=used["action_ts"],
@@ -61,7 +63,11 @@ class Pressed:
     def sink(self) -> Address:
         """New cards go into the thread in which the control was pressed."""
         return address(
-            channel=self.channel, user=self.user, thread=self.thread, response_url=self.response_url
+            channel=self.channel,
+            user=self.user,
+            name=self.name,
+            thread=self.thread,
+            response_url=self.response_url,
         )
 
 

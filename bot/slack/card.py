@@ -1,7 +1,8 @@
 """The job card: one message that tells where a job stands and, in the end, shows what came of it.
 
 Everything here is a pure function of the row. Who asked and what they typed stand in rich_text, which
-parses nothing; the rest is plain text.
+parses nothing; the rest is plain text. Open cards name the person without notifying them: they have just
+typed the line.
 """
 
 from collections.abc import Callable
@@ -26,9 +27,12 @@ from bot.slack.blocks import (
 )
 from bot.slack.controls import CONTROLS, Action, Target
 from bot.slack.escape import escape, person, run
+from bot.slack.place import name_of
+from bot.slack.settings import Mention
 
 SHORT_ID = 8
 TEXT_PROMPT = 300
+MAX_NAME = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +72,11 @@ def open_card(stage: Stage) -> Message:
     return _fitted(_text(job, line), blocks)
 
 
-def final_card(job: Job, *, with_image: bool) -> Message:
+def final_card(job: Job, *, with_image: bool, mention: Mention = Mention.QUIET) -> Message:
     """The card of an ended job: picture and controls, or the plain sentence why there is none.
 
-    `with_image` False is for the time in which Slack does not yet know the uploaded file.
+    `with_image` False is for the time in which Slack does not yet know the uploaded file. A card without
+    pictures is the final message itself, so it mentions the requester where that is wanted.
     """
     if job.deleted_at is not None:
         return deleted_card()
@@ -80,7 +85,8 @@ def final_card(job: Job, *, with_image: bool) -> Message:
             _text(job, messages.OUTCOMES[Outcome.OK]), lambda room: _picture(job, room, with_image)
         )
     sentence = messages.OUTCOMES[job.final_outcome or Outcome.ENGINE_FAILED]
-    return _fitted(_text(job, sentence), lambda room: _failure(job, room, sentence))
+    who = person(job.person) if mention is Mention.MENTION else _name(job)
+    return _fitted(_text(job, sentence), lambda room: _failure(job, room, sentence, who))
 
 
 def deleted_card() -> Message:
@@ -131,9 +137,9 @@ def _picture(job: Job, room: Room, with_image: bool) -> list[Json]:
     ]
 
 
-def _failure(job: Job, room: Room, sentence: str) -> list[Json]:
+def _failure(job: Job, room: Room, sentence: str, who: Json) -> list[Json]:
     retry = button(messages.RETRY, action=Action.RETRY, value=Target(job_id=job.id).value)
-    return [_asked(job, room), section(sentence), context(_job_line(job)), actions(CONTROLS, [retry])]
+    return [_asked(job, room, who), section(sentence), context(_job_line(job)), actions(CONTROLS, [retry])]
 
 
 def _controls(job: Job) -> list[Json]:
@@ -160,11 +166,17 @@ def _controls(job: Job) -> list[Json]:
     ]
 
 
-def _asked(job: Job, room: Room) -> Json:
+def _asked(job: Job, room: Room, who: Json | None = None) -> Json:
     """Who asked, and what for."""
-    asked = {"type": "rich_text_section", "elements": [person(job.person), run(messages.REQUESTER)]}
+    asked = {"type": "rich_text_section", "elements": [who or _name(job), run(messages.REQUESTER)]}
     prompt = {"type": "rich_text_quote", "elements": [run(job.request.prompt, room.prompt)]}
     return {"type": "rich_text", "elements": [asked, prompt]}
+
+
+def _name(job: Job) -> Json:
+    """The requester's name as text; where Slack sent none, the id, which clients show as a name."""
+    name = name_of(job)
+    return {**run(name, MAX_NAME), "style": {"bold": True}} if name else person(job.person)
 
 
 def _seeds(job: Job) -> str:

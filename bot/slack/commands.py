@@ -36,6 +36,7 @@ class Typed:
 
     text: str
     channel: str
+    name: str | None
     trigger_id: str
     response_url: str | None
 
@@ -44,6 +45,7 @@ class Typed:
         return cls(
             text=from_slack(body.get("text", "")),
             channel=body["channel_id"],
+            name=body.get("user_name"),
             trigger_id=body["trigger_id"],
             response_url=body.get("response_url"),
         )
@@ -73,7 +75,7 @@ def imagine(door: Door, caller: Caller, typed: Typed) -> Message | None:
 
 
 def _draw(door: Door, caller: Caller, typed: Typed, text: str) -> Message | None:
-    sink = address(channel=typed.channel, user=caller.user, response_url=typed.response_url)
+    sink = address(channel=typed.channel, user=caller.user, name=typed.name, response_url=typed.response_url)
     source_key = f"command:{typed.trigger_id}"
     accepted = door.use.imagine(door.core, caller, text=text, source_key=source_key, sink=sink)
     if not accepted.fresh:

@@ -5,19 +5,32 @@ from bot.domain.job import Address, Job, SinkKind
 CHANNEL = "channel_id"
 THREAD = "thread_ts"
 USER = "user_id"
+NAME = "user_name"
 RESPONSE_URL = "response_url"
 
 
 def address(
-    *, channel: str, user: str, thread: str | None = None, response_url: str | None = None
+    *,
+    channel: str,
+    user: str,
+    name: str | None = None,
+    thread: str | None = None,
+    response_url: str | None = None,
 ) -> Address:
-    """The address of a card in a channel, or in a thread when `thread` (the parent's ts) is given."""
-    parts = {CHANNEL: channel, USER: user, THREAD: thread, RESPONSE_URL: response_url}
-    return Address(kind=SinkKind.SLACK_THREAD, parts={name: value for name, value in parts.items() if value})
+    """The address of a card in a channel, or in a thread when `thread` (the parent's ts) is given.
+
+    `name` is the requester's, for cards that name a person without notifying them.
+    """
+    parts = {CHANNEL: channel, USER: user, NAME: name, THREAD: thread, RESPONSE_URL: response_url}
+    return Address(kind=SinkKind.SLACK_THREAD, parts={key: part for key, part in parts.items() if part})
 
 
 def channel_of(job: Job) -> str:
     return job.sink.parts[CHANNEL]
+
+
+def name_of(job: Job) -> str | None:
+    return job.sink.parts.get(NAME)
 
 
 def thread_of(job: Job) -> str | None:

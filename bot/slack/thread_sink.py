@@ -116,7 +116,8 @@ class SlackThreadSink:
     def audit(self, job: Job) -> None:
         """Take back second shares, and second cards where a history scope lets us find them."""
         for file_id in job.delivery_refs:
-            for extra in self._uploads.shares(file_id)[1:]:
+            ours = [share for share in self._uploads.shares(file_id) if share.channel == channel_of(job)]
+            for extra in ours[1:]:
                 self._take_back(extra.channel, extra.ts)
         for ts in self._cards(job):
             if ts != job.announced_ref:
@@ -136,11 +137,11 @@ class SlackThreadSink:
     def _show_final(self, job: Job) -> None:
         """The final card. While Slack does not yet know the file as a picture, the card does without it."""
         try:
-            self._show_ended(job, final_card(job, with_image=True))
+            self._show_ended(job, final_card(job, with_image=True, mention=self._settings.mention))
         except Rejected as no:
             if no.code != "invalid_blocks":
                 raise
-            self._show_ended(job, final_card(job, with_image=False))
+            self._show_ended(job, final_card(job, with_image=False, mention=self._settings.mention))
 
     def _show_ended(self, job: Job, message: Message) -> None:
         """Remembered before it is sent, so that a progress edit under way corrects itself."""
@@ -189,10 +190,11 @@ class SlackThreadSink:
         return sorted(cards)
 
     def _take_back(self, channel: str, ts: str) -> None:
+        """Delete one of our messages; a person's own share of the file is theirs and stays."""
         try:
             self._web.call("chat.delete", channel=channel, ts=ts)
         except Rejected as no:
-            if no.code != "message_not_found":
+            if no.code not in {"message_not_found", "cant_delete_message"}:
                 raise
 
 

@@ -17,6 +17,8 @@ from bot.slack.connections import Connections, LostConnection, Origin, Reply
 SLACK_API = "https://slack.com/api/"
 UPLOAD_HOST = "files.slack.com"
 RESPONSE_HOST = "hooks.slack.com"
+ANSWER_SECONDS = 2.0
+"""Answers through a `response_url` are given before the ack, for which there are three seconds in all."""
 
 REPEATABLE = frozenset(
     {
@@ -72,6 +74,7 @@ class SlackWeb:
         self._tokens = tokens
         self._origin, self._path = _api_address(base_url)
         self._connections = Connections(timeout=timeout)
+        self._answers = Connections(timeout=min(timeout, ANSWER_SECONDS))
 
     def call(self, method: str, /, **arguments: object) -> Json:
         """Call a method and return its answer. Arguments that are None are left out.
@@ -92,18 +95,21 @@ class SlackWeb:
     def upload(self, url: str, content: bytes) -> None:
         """Send a file's bytes to the address that `files.getUploadURLExternal` gave."""
         headers = {"Content-Type": "application/octet-stream"}
-        self._post_to(url, UPLOAD_HOST, headers=headers, body=content)
+        _check_status(self._connections.post(*self._trusted(url, UPLOAD_HOST), headers=headers, body=content))
 
     def respond(self, response_url: str, message: Mapping[str, Any]) -> None:
         """Answer through a `response_url` (5 uses within 30 minutes)."""
         headers = {"Content-Type": "application/json; charset=utf-8"}
-        reply = self._post_to(response_url, RESPONSE_HOST, headers=headers, body=json.dumps(message).encode())
+        body = json.dumps(message).encode()
+        reply = self._answers.post(*self._trusted(response_url, RESPONSE_HOST), headers=headers, body=body)
+        _check_status(reply)
         if reply.body.startswith(b"{"):  # success is the word "ok", or an object like a method's
             _answer(reply)
 
     def close(self) -> None:
         """Close the idle connections."""
         self._connections.close()
+        self._answers.close()
 
     def _call(self, method: str, token: str, arguments: Mapping[str, object]) -> Json:
         headers = {
@@ -119,23 +125,16 @@ class SlackWeb:
             reply = self._connections.post(self._origin, self._path + method, headers=headers, body=body)
         return _answer(reply)
 
-    def _post_to(self, url: str, host: str, *, headers: Mapping[str, str], body: bytes) -> Reply:
-        """POST without a token to an address that Slack named, if it is one that Slack would name."""
-        origin = self._trusted(url, host)
-        parts = urlsplit(url)
-        target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-        reply = self._connections.post(origin, target, headers=headers, body=body)
-        _check_status(reply)
-        return reply
-
-    def _trusted(self, url: str, host: str) -> Origin:
+    def _trusted(self, url: str, host: str) -> tuple[Origin, str]:
+        """Origin and target of an address that Slack named, if it is one that Slack would name."""
         try:
             origin = Origin.of(url)
         except ValueError as error:
             raise Rejected("untrusted_address") from error
         slacks = Origin(scheme="https", host=host, port=443)
         if origin == slacks or (self._origin.is_loopback and origin == self._origin):
-            return origin
+            parts = urlsplit(url)
+            return origin, f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         raise Rejected("untrusted_address")
 
 

@@ -29,7 +29,9 @@ def make_job(*, request=None, **overrides):
         "id": job_id("T1", "a key"),
         "tenant": "T1",
         "person": USER,
-        "sink": address(channel="C1", user=USER, response_url="https://hooks.slack.com/commands/1"),
+        "sink": address(
+            channel="C1", user=USER, name="robin", response_url="https://hooks.slack.com/commands/1"
+        ),
         "request": request or make_request(),
         "cost": 1000,
         "tag": 1000,

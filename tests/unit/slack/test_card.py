@@ -13,6 +13,8 @@ from bot.ports import Warmth
 from bot.slack.blocks import MAX_BLOCKS_JSON, size
 from bot.slack.card import final_card, open_card
 from bot.slack.controls import Action, Target
+from bot.slack.place import address
+from bot.slack.settings import Mention
 from infra.local.slack.blockcheck import check_blocks
 from tests.unit.slack.factories import (
     NOW,
@@ -77,11 +79,12 @@ def test_an_open_card_says_where_the_job_stands(shown, told):
     assert told in words(open_card(shown))
 
 
-def test_an_open_card_names_who_asked_and_what_for():
+def test_an_open_card_names_who_asked_and_what_for_without_notifying():
     card = open_card(stage(announced()))
 
     asked, prompt = card.blocks[0]["elements"]
-    assert asked["elements"][0] == {"type": "user", "user_id": USER}
+    assert asked["elements"][0]["text"] == "robin"
+    assert "user" not in _parsed_elements(card.blocks)
     assert prompt == {"type": "rich_text_quote", "elements": [{"type": "text", "text": "a red fox"}]}
 
 
@@ -128,6 +131,21 @@ def test_several_pictures_can_be_picked():
 
     assert list(found) == ["pick", "full_size", "vary", "reroll", "more"]
     assert [Target.parse(option["value"]).index for option in found["pick"]["options"]] == [0, 1, 2, 3]
+
+
+def test_without_a_name_the_requester_is_named_by_id():
+    job = make_job(sink=address(channel="C1", user=USER))
+
+    asked, _ = open_card(stage(job)).blocks[0]["elements"]
+
+    assert asked["elements"][0] == {"type": "user", "user_id": USER}
+
+
+@pytest.mark.parametrize(("mention", "count"), [(Mention.MENTION, 1), (Mention.QUIET, 0)])
+def test_a_failure_mentions_the_requester_once_unless_the_bot_is_quiet(mention, count):
+    card = final_card(done(Outcome.TIMED_OUT), with_image=True, mention=mention)
+
+    assert json.dumps(card.blocks).count(USER) == count
 
 
 def test_controls_carry_a_job_and_an_index_only():
