@@ -108,6 +108,12 @@ def test_a_midjourney_flag_runs_and_is_named_as_ignored(accepted, flag):
     assert messages(outcome) == [f"Ignored: {flag.spelled} ({flag.inert})."]
 
 
+def test_a_reference_takes_all_its_links_and_codes_but_no_words(accepted):
+    line = "--sref https://example.com/1.png 123456 random a red fox --oref https://example.com/2.png"
+
+    assert accepted(line).request.prompt == "a red fox"
+
+
 @pytest.mark.parametrize("flag", [flag for flag in FLAGS if flag.kind in (Kind.SWITCH, Kind.OPTIONAL)])
 def test_a_flag_without_value_never_eats_the_next_word(accepted, flag):
     assert accepted(f"{flag.spelled} roses").request.prompt == "roses"

@@ -51,6 +51,7 @@ def test_the_answer_says_which_dash_was_mended(accepted):
         "rock--and roll",
         "rock--and--roll",
         "a--seedling",
+        "grade a--n 4",
         "--",
         "-- and on",
     ],
