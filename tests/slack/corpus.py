@@ -21,6 +21,7 @@ class Stage:
     bare_channel: str
     private_channel: str
     archived_channel: str
+    archived_card: str
     card: str
     reply: str
     persons_message: str
@@ -32,6 +33,8 @@ class Stage:
     note: str
     deleted_file: str
     unsent_file: str
+    persons_file: str
+    direct_channel: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -489,6 +492,110 @@ BLOCK_REFUSALS = [
 
 MESSAGE_REFUSALS = [
     call(
+        "a boolean that is none",
+        "chat.postMessage",
+        "invalid_blocks",
+        "ref: text object",
+        lambda stage: {
+            "channel": stage.channel,
+            "text": "x",
+            "blocks": [{"type": "header", "text": plain("x", emoji="yes")}],
+        },
+        sentence="must provide a boolean",
+    ),
+    call(
+        "an address that is none",
+        "chat.postMessage",
+        "invalid_blocks",
+        "bolt-python#1016",
+        lambda stage: {
+            "channel": stage.channel,
+            "text": "x",
+            "blocks": [actions(button(url="not an address"))],
+        },
+        sentence="invalid_url",
+    ),
+    call(
+        "attachments that are no list",
+        "chat.postEphemeral",
+        "invalid_attachments",
+        "docs: chat.postEphemeral",
+        lambda stage: {
+            "channel": stage.channel,
+            "user": stage.person,
+            "text": "x",
+            "attachments": {"text": "x"},
+        },
+    ),
+    call(
+        "metadata that is no object",
+        "chat.postMessage",
+        "invalid_metadata_format",
+        "docs: chat.postMessage",
+        lambda stage: {"channel": stage.channel, "text": "x", "metadata": ["x"]},
+    ),
+    call(
+        "metadata over 8,000",
+        "chat.postMessage",
+        "metadata_too_large",
+        "docs: chat.postMessage",
+        lambda stage: {
+            "channel": stage.channel,
+            "text": "x",
+            "metadata": {"event_type": "job", "event_payload": {"x": "x" * 8000}},
+        },
+    ),
+    call(
+        "thread that is no timestamp",
+        "chat.postMessage",
+        "invalid_thread_ts",
+        "returned by Slack, in no table",
+        lambda stage: {"channel": stage.channel, "text": "x", "thread_ts": "yesterday"},
+    ),
+    call(
+        "update in an archived channel",
+        "chat.update",
+        "is_inactive",
+        "docs: chat.update",
+        lambda stage: {"channel": stage.archived_channel, "ts": stage.archived_card, "text": "x"},
+    ),
+    call(
+        "ephemeral in an archived channel",
+        "chat.postEphemeral",
+        "is_archived",
+        "docs: chat.postEphemeral",
+        lambda stage: {"channel": stage.archived_channel, "user": stage.person, "text": "x"},
+    ),
+    call(
+        "permalink into an unknown channel",
+        "chat.getPermalink",
+        "channel_not_found",
+        "docs: chat.getPermalink",
+        lambda stage: {"channel": "C404", "message_ts": stage.card},
+    ),
+    call(
+        "history with a bad limit",
+        "conversations.history",
+        "invalid_limit",
+        "docs: conversations.history",
+        lambda stage: {"channel": stage.channel, "limit": "many"},
+    ),
+    call(
+        "joining a direct conversation",
+        "conversations.join",
+        "method_not_supported_for_channel_type",
+        "docs: conversations.join",
+        lambda stage: {"channel": stage.direct_channel},
+    ),
+    call(
+        "opening a public channel",
+        "conversations.open",
+        "channel_not_found",
+        "docs: conversations.open",
+        lambda stage: {"channel": stage.channel},
+    ),
+    call("a test of errors", "api.test", "my_error", "docs: api.test", lambda _stage: {"error": "my_error"}),
+    call(
         "no channel",
         "chat.postMessage",
         "invalid_arguments",
@@ -776,6 +883,59 @@ UPLOAD_REFUSALS = [
             "channel_id": stage.channel,
             "thread_ts": stage.reply,
         },
+    ),
+    call(
+        "upload of no number",
+        "files.getUploadURLExternal",
+        "invalid_arguments",
+        "docs: errors",
+        lambda _stage: {"filename": "a.png", "length": "long"},
+    ),
+    call(
+        "completing nothing",
+        "files.completeUploadExternal",
+        "invalid_arguments",
+        "docs: errors",
+        lambda stage: {"files": "[", "channel_id": stage.channel},
+    ),
+    call(
+        "completing without ids",
+        "files.completeUploadExternal",
+        "invalid_arguments",
+        "docs: errors",
+        lambda stage: {"files": [{"title": "x"}], "channel_id": stage.channel},
+    ),
+    call(
+        "completing a deleted file",
+        "files.completeUploadExternal",
+        "file_not_found",
+        "docs: files.completeUploadExternal",
+        lambda stage: {"files": [{"id": stage.deleted_file}], "channel_id": stage.channel},
+    ),
+    call(
+        "upload to an archived channel",
+        "files.completeUploadExternal",
+        "is_archived",
+        "docs: chat.postMessage",
+        lambda stage: {"files": [{"id": stage.picture}], "channel_id": stage.archived_channel},
+    ),
+    call(
+        "a thread in two channels",
+        "files.completeUploadExternal",
+        "invalid_arguments",
+        "docs: files.completeUploadExternal (one channel with thread_ts)",
+        lambda stage: {
+            "files": [{"id": stage.picture}],
+            "channels": f"{stage.channel},{stage.archived_channel}",
+            "thread_ts": stage.card,
+        },
+    ),
+    call(
+        "deleting a person's file",
+        "files.delete",
+        "cant_delete_file",
+        "docs: files.delete",
+        lambda stage: {"file": stage.persons_file},
     ),
     call("unknown file", "files.info", "file_not_found", "docs: files.info", lambda _stage: {"file": "F404"}),
     call(

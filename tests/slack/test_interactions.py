@@ -253,6 +253,47 @@ class TestControls:
         assert told["actions"][0]["selected_option"]["value"] == "delete"
         assert "more" not in told["state"]["values"]["controls"]
 
+    def test_every_kind_of_control_has_its_state(
+        self, slack: LocalSlack, client: WebClient, bot: RecordingBot
+    ) -> None:
+        choices = [option("a"), option("b")]
+        elements: list[dict[str, Any]] = [
+            {"type": "radio_buttons", "action_id": "radio", "options": choices, "initial_option": choices[0]},
+            {"type": "checkboxes", "action_id": "boxes", "options": choices},
+            {"type": "multi_static_select", "action_id": "many", "options": choices},
+            {
+                "type": "static_select",
+                "action_id": "grouped",
+                "option_groups": [{"label": {"type": "plain_text", "text": "g"}, "options": choices}],
+            },
+        ]
+        text = {"type": "plain_text_input", "action_id": "prompt", "initial_value": "a fox"}
+        label = {"type": "plain_text", "text": "Prompt"}
+        blocks: list[dict[str, Any]] = [
+            {"type": "actions", "block_id": "b", "elements": elements},
+            {"type": "input", "block_id": "i", "label": label, "element": text},
+            {"type": "section", "block_id": "s", "text": label, "accessory": elements[0]},
+        ]
+        client.chat_postMessage(channel=PICTURES, text="x", blocks=blocks)
+        shown = slack.messages()[0]
+
+        slack.select(shown, "boxes", "a", "b")
+        slack.select(shown, "grouped", "b")
+
+        first, second = (interaction(request) for request in bot.requests)
+        assert first["actions"][0]["selected_options"] == choices
+        assert second["actions"][0]["selected_option"] == choices[1]
+        assert first["state"]["values"] == {
+            "b": {
+                "radio": {"type": "radio_buttons", "selected_option": choices[0]},
+                "boxes": {"type": "checkboxes", "selected_options": choices},
+                "many": {"type": "multi_static_select", "selected_options": []},
+                "grouped": {"type": "static_select", "selected_option": None},
+            },
+            "i": {"prompt": {"type": "plain_text_input", "value": "a fox"}},
+            "s": {"radio": {"type": "radio_buttons", "selected_option": choices[0]}},
+        }
+
     def test_an_option_that_is_not_offered_is_no_choice(self, slack: LocalSlack, card: Shown) -> None:
         with pytest.raises(SlackError, match="option_not_found"):
             slack.select(card, "pick", "9")
@@ -323,6 +364,11 @@ class TestResponseUrl:
         answer = respond(f"{slack.base_url}/commands/T0000000001/guess", text="x")
 
         assert (answer.status_code, answer.json()["error"]) == (404, "invalid_url")
+
+    def test_nothing_to_say_is_refused(self, slack: LocalSlack, bot: RecordingBot) -> None:
+        answer = respond(self.url(slack, bot), response_type="ephemeral")
+
+        assert answer.json()["error"] == "no_text"
 
     def test_bad_blocks_are_refused_with_the_reason(self, slack: LocalSlack, bot: RecordingBot) -> None:
         answer = respond(self.url(slack, bot), text="x", blocks=[{"type": "section"}])

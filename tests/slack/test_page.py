@@ -163,6 +163,16 @@ class TestSending:
     ) -> None:
         assert send(browser, **message) == {"ok": False, "error": error}
 
+    @pytest.mark.parametrize("body", [b"{", b"[]", b'"x"'])
+    @pytest.mark.parametrize("path", ["/page/send", "/page/action", "/page/dismiss"])
+    def test_a_body_that_is_no_object_is_refused(self, browser: httpx.Client, path: str, body: bytes) -> None:
+        assert browser.post(path, content=body).json()["ok"] is False
+
+    def test_an_archived_channel_takes_no_more(self, slack: LocalSlack, browser: httpx.Client) -> None:
+        slack.platform.workspace.channels[PICTURES].is_archived = True
+
+        assert send(browser, text="hello") == {"ok": False, "error": "is_archived"}
+
     def test_inviting_brings_the_bot_in(
         self, slack: LocalSlack, browser: httpx.Client, client: WebClient
     ) -> None:
@@ -268,6 +278,33 @@ class TestShowing:
 
         assert (file["title"], file["width"], file["height"], file["size"]) == ("a fox", 6, 4, len(content))
         assert browser.get(file["url"]).content == content
+
+    def test_every_slack_file_gets_an_address(self, browser: httpx.Client, client: WebClient) -> None:
+        file_id = client.files_upload_v2(content=picture(), filename="fox.png")["file"]["id"]
+        image = {"type": "image", "alt_text": "a fox", "slack_file": {"id": file_id}}
+        text = {"type": "plain_text", "text": "x"}
+        link = client.files_info(file=file_id)["file"]["permalink"]
+        blocks = [
+            {**image, "slack_file": {"url": link}},
+            {"type": "section", "text": text, "accessory": image},
+            {"type": "context", "elements": [image, text]},
+        ]
+        client.chat_postMessage(channel=PICTURES, text="x", blocks=blocks)
+
+        alone, section, context = shown(browser)[-1]["blocks"]
+
+        addresses = [part["page_url"] for part in (alone, section["accessory"], context["elements"][0])]
+        assert addresses == [f"/files-pri/T0000000001-{file_id}/fox.png"] * 3
+
+    def test_a_file_that_was_deleted_is_not_found(self, browser: httpx.Client, client: WebClient) -> None:
+        file_id = client.files_upload_v2(content=picture(), filename="fox.png", channel=PICTURES)["file"][
+            "id"
+        ]
+        (file,) = shown(browser)[0]["files"]
+
+        client.files_delete(file=file_id)
+
+        assert browser.get(file["url"]).status_code == 404
 
     def test_a_permalink_leads_to_the_message_on_the_page(
         self, browser: httpx.Client, client: WebClient

@@ -67,9 +67,9 @@ def door() -> Iterator[Door]:
 @pytest.fixture(scope="module")
 def stage(door: Door) -> Stage:
     workspace, channel = door.slack.platform.workspace, "C0000000001"
-    archived = workspace.add_channel(
-        Channel(id="C0000000009", name="old", is_archived=True, members={workspace.bot.id})
-    )
+    archived = workspace.add_channel(Channel(id="C0000000009", name="old", members=set(workspace.users)))
+    archived_card = door.good("chat.postMessage", channel=archived.id, text="old card")["ts"]
+    archived.is_archived = True
     person = workspace.people[0].id
     card = door.good("chat.postMessage", channel=channel, text="card")["ts"]
     parent = door.good("chat.postMessage", channel=channel, text="parent")["ts"]
@@ -78,6 +78,8 @@ def stage(door: Door) -> Stage:
     deleted_file = door.upload("gone.png", picture())
     door.good("files.delete", file=deleted_file)
     ready, note = door.upload("a.png", picture()), door.upload("note.txt", b"hello")
+    persons_file = door.upload("theirs.png", picture())
+    workspace.files[persons_file].user = person
     door.slack.faults.readiness_seconds = 3600
     unready = door.upload("b.png", picture())
     door.slack.faults.readiness_seconds = 0
@@ -86,6 +88,7 @@ def stage(door: Door) -> Stage:
         bare_channel="C0000000003",
         private_channel="C0000000004",
         archived_channel=archived.id,
+        archived_card=archived_card,
         card=card,
         reply=reply,
         persons_message=door.slack.say("hello").ts,
@@ -96,6 +99,8 @@ def stage(door: Door) -> Stage:
         unready_picture=unready,
         note=note,
         deleted_file=deleted_file,
+        persons_file=persons_file,
+        direct_channel=door.good("conversations.open", users=person)["channel"]["id"],
         unsent_file=door.good("files.getUploadURLExternal", filename="c.png", length=9)["file_id"],
     )
 

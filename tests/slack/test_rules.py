@@ -1,7 +1,10 @@
 """Rules on their own: the clock, the block check on anything at all, the manifest, the command line."""
 
 import asyncio
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from infra.local.slack.__main__ import main
 from infra.local.slack.blockcheck import BLOCKS, ELEMENTS, check_blocks
 from infra.local.slack.clock import ManualClock
 from infra.slack_manifest import manifest
+from tests.slack import loopback
 
 KEYS = st.sampled_from(
     ["type", "text", "elements", "accessory", "options", "block_id", "action_id", "slack_file"]
@@ -106,3 +110,23 @@ def test_an_unusable_manifest_is_a_sentence(
     assert main(["--port", "0", "--manifest", str(path)]) == 2
 
     assert complaint in capsys.readouterr().err
+
+
+def test_it_runs_by_itself_until_it_is_interrupted() -> None:
+    command = [sys.executable, "-m", "infra.local.slack", "--port", "0", "--file-delay", "0.5"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        page = process.stdout.readline().split()[1]
+        state = answering(f"{page}page/state")
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+
+    assert state["team"]["name"] == "Local workspace"
+    assert f"{page}api/" in rest
+    assert rest.endswith("ended\n")
+    assert process.returncode == 0
+
+
+def answering(address: str) -> Any:
+    """The first answer of a server that is just starting: its socket listens before it serves."""
+    return loopback.get(address, timeout=20).json()

@@ -404,7 +404,7 @@ def _timestamp(call: Call, name: str) -> float | None:
 
 def _page(call: Call, found: list[Message]) -> dict[str, Any]:
     start = _cursor_position(call.text("cursor"))
-    limit = min(int(call.text("limit") or 100), 999)
+    limit = _limit(call)
     shown, more = found[start : start + limit], len(found) > start + limit
     messages = [call.message(m, with_metadata=call.flag("include_all_metadata")) for m in shown]
     page: dict[str, Any] = {"messages": messages, "has_more": more}
@@ -412,6 +412,13 @@ def _page(call: Call, found: list[Message]) -> dict[str, Any]:
         cursor = base64.b64encode(f"position:{start + limit}".encode()).decode()
         page["response_metadata"] = {"next_cursor": cursor}
     return page
+
+
+def _limit(call: Call) -> int:
+    value = call.text("limit") or "100"
+    if not value.isdecimal() or int(value) < 1:
+        raise SlackError("invalid_limit")
+    return min(int(value), 999)
 
 
 def _cursor_position(cursor: str) -> int:
@@ -448,11 +455,8 @@ def _length(call: Call) -> int:
 
 def complete_upload(call: Call) -> dict[str, Any]:
     titles = _titles(call.args.get("files"))
-    channels = [_channel_to_upload_in(call, channel_id) for channel_id in _upload_channels(call)]
-    if call.text("thread_ts") and len(channels) != 1:
-        raise SlackError("invalid_arguments", ["thread_ts needs exactly one channel"])
-    shares = [_share(call, channel) for channel in channels]
-    _check_ownership(call, titles)
+    shares = [_share(call, _channel_to_upload_in(call, name)) for name in _upload_channels(call)]
+    _check_not_deleted(call, titles)
     files = call.platform.uploads.complete(titles, user=call.bot, shares=shares)
     return {"files": [call.file(file) for file in files]}
 
@@ -470,9 +474,10 @@ def _titles(value: Any) -> dict[str, str | None]:
 
 
 def _upload_channels(call: Call) -> list[str]:
-    if channel_id := call.text("channel_id"):
-        return [channel_id]
-    return [name for name in call.text("channels").split(",") if name]
+    names = [name for name in (call.text("channel_id") or call.text("channels")).split(",") if name]
+    if call.text("thread_ts") and len(names) != 1:
+        raise SlackError("invalid_arguments", ["thread_ts needs exactly one channel"])
+    return names
 
 
 def _channel_to_upload_in(call: Call, channel_id: str) -> Channel:
@@ -495,7 +500,7 @@ def _share(call: Call, channel: Channel) -> Share:
     return Share(channel=channel, thread_ts=_thread(call, channel), text=comment, blocks=blocks)
 
 
-def _check_ownership(call: Call, titles: Mapping[str, str | None]) -> None:
+def _check_not_deleted(call: Call, titles: Mapping[str, str | None]) -> None:
     for file_id in titles:
         file = call.workspace.files.get(file_id)
         if file is not None and file.deleted:
