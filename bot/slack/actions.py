@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from bot.domain.errors import Refused
 from bot.domain.job import Address
+from bot.services import control, gallery, intake
 from bot.services.core import Caller
 from bot.slack import notices
 from bot.slack.blocks import Message
@@ -45,7 +46,7 @@ class Pressed:
             target=_with_choice(target, body),
             user=body["user"]["id"],
             name=body["user"].get("name") or body["user"].get("username"),
-            channel=(body.get("channel") or body["container"])["id" if body.get("channel") else "channel_id"],
+            channel=body["channel"]["id"],
             thread=_parent(body),
             moment=used["action_ts"],
             response_url=body.get("response_url"),
@@ -77,13 +78,13 @@ def pick(_door: Door, _caller: Caller, _pressed: Pressed) -> None:
 
 def full_size(door: Door, caller: Caller, pressed: Pressed) -> None:
     job_ref, index = pressed.target.job_id, pressed.index
-    picture = door.use.picture(door.core, caller, job_ref=job_ref, index=index)
-    job = door.use.show(door.core, caller, job_ref=job_ref)
+    picture = gallery.picture(door.core, caller, job_ref=job_ref, index=index)
+    job = gallery.show(door.core, caller, job_ref=job_ref)
     door.full_size.post(job, index, picture)
 
 
 def vary(door: Door, caller: Caller, pressed: Pressed) -> None:
-    accepted = door.use.vary(
+    accepted = intake.vary(
         door.core,
         caller,
         job_ref=pressed.target.job_id,
@@ -96,7 +97,7 @@ def vary(door: Door, caller: Caller, pressed: Pressed) -> None:
 
 
 def reroll(door: Door, caller: Caller, pressed: Pressed) -> None:
-    accepted = door.use.reroll(
+    accepted = intake.reroll(
         door.core,
         caller,
         job_ref=pressed.target.job_id,
@@ -108,23 +109,23 @@ def reroll(door: Door, caller: Caller, pressed: Pressed) -> None:
 
 
 def cancel(door: Door, caller: Caller, pressed: Pressed) -> None:
-    door.use.cancel(door.core, caller, job_ref=pressed.target.job_id)
+    control.cancel(door.core, caller, job_ref=pressed.target.job_id)
 
 
 def more(door: Door, caller: Caller, pressed: Pressed) -> Message:
     """The "…" menu: Details, or Delete, which asks first."""
-    job = door.use.show(door.core, caller, job_ref=pressed.target.job_id)
-    if pressed.target.entry == "details":
-        return notices.details(job, door.core.policy.defaults)
+    job = gallery.show(door.core, caller, job_ref=pressed.target.job_id)
     if job.deleted_at is not None:
         raise Refused("deleted")
+    if pressed.target.entry == "details":
+        return notices.details(job, door.core.policy.defaults)
     if job.person != caller.user and not caller.is_admin:
         raise Refused("not_yours")
     return notices.confirm_delete(job.id)
 
 
 def delete(door: Door, caller: Caller, pressed: Pressed) -> Message:
-    door.use.delete(door.core, caller, job_ref=pressed.target.job_id)
+    control.delete(door.core, caller, job_ref=pressed.target.job_id)
     return notices.deleted()
 
 

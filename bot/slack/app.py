@@ -13,7 +13,7 @@ from bot.domain.errors import PeerError
 from bot.services.core import Core
 from bot.slack import actions, commands
 from bot.slack.blocks import Message
-from bot.slack.door import Door, UseCases
+from bot.slack.door import Door
 from bot.slack.full_size import FullSize
 from bot.slack.notices import COMMAND
 from bot.slack.settings import SlackSettings
@@ -25,7 +25,7 @@ Listener = Callable[[Ack, BoltContext, dict[str, Any]], None]
 NO_TOKEN = "xoxb-held-by-the-web-client"  # noqa: S105  Bolt wants one; its own client is never used
 
 
-def create_app(core: Core, settings: SlackSettings, *, web: SlackWeb, use: UseCases | None = None) -> App:
+def create_app(core: Core, settings: SlackSettings, *, web: SlackWeb) -> App:
     """The app behind the gate: requests must be verified before they are dispatched to it.
 
     The authorisation is static (no `auth.test` on the way), listeners run to their end before the response,
@@ -35,7 +35,6 @@ def create_app(core: Core, settings: SlackSettings, *, web: SlackWeb, use: UseCa
         core=core,
         settings=settings,
         full_size=FullSize(uploads=Uploads(web), cells=core.cells, clock=core.clock),
-        use=use or UseCases(),
     )
     app = App(
         name="imagine",

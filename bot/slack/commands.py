@@ -21,6 +21,7 @@ from bot.domain.prompt import (
 )
 from bot.domain.prompt.help import help_lines
 from bot.domain.transitions import is_open
+from bot.services import admin, control, gallery, intake
 from bot.services.core import Caller
 from bot.services.stages import stage_of
 from bot.slack import notices
@@ -61,7 +62,7 @@ def imagine(door: Door, caller: Caller, typed: Typed) -> Message | None:
         case Help(topic=topic):
             return notices.page(help_lines(topic, catalogue=door.core.policy.catalogue))
         case Info():
-            return notices.overview(door.use.overview(door.core, caller))
+            return notices.overview(gallery.overview(door.core, caller))
         case Show(job_ref=ref):
             return _show(door, caller, ref)
         case Cancel(job_ref=ref):
@@ -77,7 +78,7 @@ def imagine(door: Door, caller: Caller, typed: Typed) -> Message | None:
 def _draw(door: Door, caller: Caller, typed: Typed, text: str) -> Message | None:
     sink = address(channel=typed.channel, user=caller.user, name=typed.name, response_url=typed.response_url)
     source_key = f"command:{typed.trigger_id}"
-    accepted = door.use.imagine(door.core, caller, text=text, source_key=source_key, sink=sink)
+    accepted = intake.imagine(door.core, caller, text=text, source_key=source_key, sink=sink)
     if not accepted.fresh:
         raise Refused("already_running")
     return notices.notes(accepted.notes) if accepted.notes else None
@@ -85,14 +86,14 @@ def _draw(door: Door, caller: Caller, typed: Typed, text: str) -> Message | None
 
 def _show(door: Door, caller: Caller, ref: str) -> Message:
     """The card again, with live controls, for the asker alone."""
-    job = door.use.show(door.core, caller, job_ref=ref)
+    job = gallery.show(door.core, caller, job_ref=ref)
     if is_open(job):
         return open_card(stage_of(door.core, job))
     return final_card(job, with_image=job.delivered_at is not None)
 
 
 def _cancel(door: Door, caller: Caller, ref: str | None) -> Message:
-    cancelled = door.use.cancel(door.core, caller, job_ref=ref)
+    cancelled = control.cancel(door.core, caller, job_ref=ref)
     if len(cancelled) == 1:
         return notices.say(messages.CANCELLED_ONE)
     return notices.say(messages.CANCELLED_SOME.format(count=len(cancelled)))
@@ -109,14 +110,14 @@ def _models(door: Door, kind: str, search: str | None) -> Message:
 def _admin(door: Door, caller: Caller, words: tuple[str, ...]) -> Message:
     match words:
         case ("status",):
-            return notices.status(door.use.status(door.core, caller))
+            return notices.status(admin.status(door.core, caller))
         case ("pause", *reason):
-            told = door.use.pause(door.core, caller, reason=" ".join(reason))
+            told = admin.pause(door.core, caller, reason=" ".join(reason))
             return notices.say(messages.PAUSED.format(reason=told))
         case ("resume",):
-            started = door.use.resume(door.core, caller)
+            started = admin.resume(door.core, caller)
             return notices.say(messages.RESUMED.format(count=started))
         case ("queue",):
-            return notices.queue(door.use.queue(door.core, caller))
+            return notices.queue(admin.queue(door.core, caller))
         case _:
             return notices.say(messages.ADMIN_WORDS)

@@ -1,13 +1,11 @@
-"""What commands and controls share: who is asking, what the product does, and how an error reads."""
+"""What commands and controls share: who is asking, and how an error reads."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from bot.domain import messages
 from bot.domain.errors import Ambiguous, BotError, Busy, Conflict, Refused, Rejected
-from bot.domain.job import Job
-from bot.services import admin, control, gallery, intake
 from bot.services.core import Caller, Core
 from bot.services.intake import PromptRefused
 from bot.slack import notices
@@ -19,31 +17,12 @@ CLOSED_TO_US = frozenset({"channel_not_found", "is_archived", "not_in_channel", 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UseCases:
-    """The services behind the door; tests hand in their own."""
-
-    imagine: Callable[..., intake.Accepted] = intake.imagine
-    reroll: Callable[..., intake.Accepted] = intake.reroll
-    vary: Callable[..., intake.Accepted] = intake.vary
-    cancel: Callable[..., tuple[Job, ...]] = control.cancel
-    delete: Callable[..., Job] = control.delete
-    show: Callable[..., Job] = gallery.show
-    picture: Callable[..., bytes] = gallery.picture
-    overview: Callable[..., gallery.Overview] = gallery.overview
-    status: Callable[..., admin.Status] = admin.status
-    pause: Callable[..., str] = admin.pause
-    resume: Callable[..., int] = admin.resume
-    queue: Callable[..., tuple[Job, ...]] = admin.queue
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
     """`answer` is the only place where an error becomes a sentence."""
 
     core: Core
     settings: SlackSettings
     full_size: FullSize
-    use: UseCases = field(default_factory=UseCases)
 
     def caller(self, context: Mapping[str, Any], body: Mapping[str, Any]) -> Caller:
         """The verified person. Raises Refused("other_workspace") for a guest from a shared channel.

@@ -276,12 +276,13 @@ def test_a_stale_control_of_a_deleted_job_says_so(world, action):
     assert len(world.jobs()) == 1
 
 
-def test_a_second_delete_says_that_it_is_deleted(world):
+@pytest.mark.parametrize("entry", ["details", "delete"])
+def test_the_menu_of_a_deleted_job_gives_nothing_away(world, entry):
     card = world.run("/imagine a red fox")
     more(world, card, "delete")
     world.slack.click(world.slack.ephemerals()[-1], "delete")
 
-    assert more(world, card, "delete").ok
+    assert more(world, card, entry).ok
 
     assert "was deleted" in whispers(world)[-1]
 
