@@ -19,6 +19,7 @@ class InferenceStub:
         self.gate = threading.Event()
         self.gate.set()
         self.started = threading.Semaphore(0)
+        self.pinged = threading.Semaphore(0)
         self.invocations: list[tuple[str, bytes]] = []
         self.cancelled: list[str] = []
         self.url = ""
@@ -49,6 +50,8 @@ def running_stub(port: int = 0) -> Iterator[InferenceStub]:
             """Say nothing."""
 
         def do_GET(self) -> None:
+            if self.path == "/ping":
+                stub.pinged.release()
             self.reply(*{"/ping": stub.ping, "/control/progress": stub.progress}.get(self.path, (404, b"")))
 
         def do_POST(self) -> None:

@@ -269,6 +269,16 @@ class TestRaces:
         assert {type(error) for error in raised if error} == {CeilingReached}
         assert jobs.counter("month") == 30
 
+    def test_readers_beside_each_other_all_see_what_was_written(self, jobs: Jobs):
+        jobs.create([a_job()], person=a_person(), now=NOW)
+
+        def read() -> None:
+            for _ in range(20):
+                assert jobs.get(a_job().id) == a_job()
+                assert jobs.query(Index.DUE, limit=1).jobs == (a_job(),)
+
+        assert outcomes_of([read] * 8) == [None] * 8
+
     def test_a_person_cannot_spend_the_same_quota_twice(self, jobs: Jobs):
         rows = [a_job(f"{number:026d}") for number in range(8)]
         raised = outcomes_of(

@@ -290,6 +290,7 @@ class TestCancel:
         stub.ping = (503, b"{}")
         with bench(stub.url) as made:
             made.endpoint.submit(a_submission())
+            stub.pinged.acquire(timeout=PATIENCE)
             assert made.endpoint.cancel(a_submission().inference_id) is True
             stub.ping = (200, b"{}")
             made.endpoint.submit(a_submission("b" * 26))
