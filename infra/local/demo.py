@@ -36,28 +36,35 @@ class Demo:
     def recipes(self) -> tuple[Recipe, Recipe, Recipe]:
         """Inference server, workspace and bot, in the order they start."""
         bot_port, model_port = free_port(), free_port()
-        return self._inference(model_port), self._workspace(bot_port), self._bot(bot_port, model_port)
+        return self._inference(model_port), self.workspace(bot_port), self._bot(bot_port, model_port)
 
     def _inference(self, port: int) -> Recipe:
         command = ["-m", "container", "serve", "--port", str(port), "--engine", self.engine]
         return self._recipe("inference server", command, f"http://127.0.0.1:{port}/ping")
 
-    def _workspace(self, bot_port: int) -> Recipe:
+    def workspace(self, bot_port: int) -> Recipe:
+        """The local Slack, sending to a bot on `bot_port`."""
         events = f"http://127.0.0.1:{bot_port}/slack/events"
         command = ["-m", "infra.local.slack", "--port", str(self.port), "--commands-url", events]
         return self._recipe("Slack workspace", command, f"{self.page}/page/state")
 
-    def _bot(self, port: int, model_port: int) -> Recipe:
-        settings = {
+    def bot_settings(self, port: int) -> dict[str, str]:
+        """What the bot needs to serve this workspace on `port`."""
+        return {
             "SLACK_BOT_TOKEN": "xoxb-local-bot",
             "SLACK_SIGNING_SECRET": "local-signing-secret",
             "SLACK_TEAM_ID": "T0000000001",
             "SLACK_API_URL": f"{self.page}/api/",
             "IMAGINE_HTTP_PORT": str(port),
-            "IMAGINE_ENDPOINT_URL": f"http://127.0.0.1:{model_port}",
             "IMAGINE_HOME": str(self.home / "bot"),
             "IMAGINE_ADMINS": "U0000000001",
             "IMAGINE_DOLLARS_PER_HOUR": "0",
+        }
+
+    def _bot(self, port: int, model_port: int) -> Recipe:
+        settings = {
+            **self.bot_settings(port),
+            "IMAGINE_ENDPOINT_URL": f"http://127.0.0.1:{model_port}",
         }
         return self._recipe("bot", ["-m", "bot", "serve"], f"http://127.0.0.1:{port}/ready", settings)
 
