@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -37,6 +37,14 @@ from bot.slack.settings import Mention, SlackSettings
 from bot.slack.socket import SocketRunner
 from bot.slack.thread_sink import SlackThreadSink
 from bot.slack.web import FixedToken, SlackWeb
+
+Refit = Callable[[Core], Core]
+"""Changes the rules, or puts something in front of the ports, before anything runs: for tests and drills."""
+
+
+def as_built(core: Core) -> Core:
+    """The refit that changes nothing."""
+    return core
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +85,11 @@ def policy_of(config: Config) -> Policy:
 
 
 def build_machine(
-    config: Config, *, sinks: Mapping[SinkKind, "SinkMaker"] | None = None, log: TextIO = sys.stdout
+    config: Config,
+    *,
+    sinks: Mapping[SinkKind, "SinkMaker"] | None = None,
+    log: TextIO = sys.stdout,
+    refit: Refit = as_built,
 ) -> Machine:
     """Wire one machine: SQLite, a folder, an in-process queue and an inference server by URL.
 
@@ -112,6 +124,7 @@ def build_machine(
         policy=policy_of(config),
         process=Process(boot=ids.token(), alone=True),
     )
+    core = refit(core)
     runtime = Runtime(core, nudges=nudges, arrivals=arrivals, progress=endpoint.progress)
     return Machine(core=core, runtime=runtime, endpoint=endpoint, database=database, home=home)
 
@@ -132,6 +145,7 @@ class SlackDoor:
     """How Slack reaches us: signed requests over HTTP, or Socket Mode."""
 
     machine: Machine
+    web: SlackWeb
     server: WebServer | None
     socket: SocketRunner | None
 
@@ -150,9 +164,10 @@ class SlackDoor:
         if self.server is not None:
             self.server.close()
         self.machine.close()
+        self.web.close()
 
 
-def build_slack(config: Config) -> SlackDoor:
+def build_slack(config: Config, *, log: TextIO = sys.stdout, refit: Refit = as_built) -> SlackDoor:
     """The bot for one workspace. Raises ConfigError for a missing token or secret."""
     web = SlackWeb(tokens=FixedToken(config.need("SLACK_BOT_TOKEN")), base_url=config["SLACK_API_URL"])
     settings = SlackSettings(
@@ -161,7 +176,8 @@ def build_slack(config: Config) -> SlackDoor:
         mention=Mention(config["IMAGINE_MENTION"]),
         history=config["SLACK_HISTORY"],
     )
-    machine = build_machine(config, sinks={SinkKind.SLACK_THREAD: SinkMaker(web, settings)})
+    sinks = {SinkKind.SLACK_THREAD: SinkMaker(web, settings)}
+    machine = build_machine(config, sinks=sinks, log=log, refit=refit)
     app = create_app(machine.core, settings, web=web)
     if config["IMAGINE_HTTP_PORT"]:
         secrets = [config.need("SLACK_SIGNING_SECRET"), config["SLACK_SIGNING_SECRET_OLD"]]
@@ -169,10 +185,10 @@ def build_slack(config: Config) -> SlackDoor:
         server = WebServer(
             _with_ready(receiver), port=config["IMAGINE_HTTP_PORT"], journal=machine.core.journal
         )
-        return SlackDoor(machine=machine, server=server, socket=None)
+        return SlackDoor(machine=machine, web=web, server=server, socket=None)
     token = config.need("SLACK_APP_TOKEN")
     socket = SocketRunner(app, app_token=token, base_url=config["SLACK_API_URL"])
-    return SlackDoor(machine=machine, server=None, socket=socket)
+    return SlackDoor(machine=machine, web=web, server=None, socket=socket)
 
 
 def _with_ready(receiver: Receiver) -> Handle:
@@ -204,8 +220,10 @@ def _phrases(path: str) -> list[str]:
 
 __all__ = [
     "Machine",
+    "Refit",
     "SinkMaker",
     "SlackDoor",
+    "as_built",
     "build_machine",
     "build_slack",
     "policy_of",

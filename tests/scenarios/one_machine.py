@@ -1,0 +1,203 @@
+"""The adapter set of one machine: SQLite, a folder, in-process queues and an inference server by URL.
+
+Another adapter set offers the same public methods, and every scenario runs over it unchanged.
+"""
+
+import dataclasses
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bot import config
+from bot.bootstrap import SlackDoor, build_slack
+from bot.domain.job import Job
+from bot.domain.times import ONE_MACHINE, Times
+from bot.ports import Index
+from bot.services.core import Core
+from bot.services.sweep import sweep
+from bot.services.work import take_result
+from infra.local.children import free_port
+from infra.local.slack.testing import LocalSlack
+from tests.scenarios.stack import ROBIN, YOU
+
+TEAM = "T0000000001"
+TIMES = dataclasses.replace(
+    ONE_MACHINE,
+    grace=0.5,
+    lease=2.0,
+    nudge_after=0.2,
+    look_every=0.2,
+    confirm_first=0.05,
+    confirm_patience=1.0,
+    audit_after=0.3,
+    back_off_first=0.1,
+    back_off_most=0.5,
+)
+SIDE, STEPS = 64, 4
+
+
+class Killed(BaseException):
+    """The process is gone: nothing catches this but the test."""
+
+
+class OneMachine:
+    """The bot of one workspace, as `bot.bootstrap` wires it, with times in fractions of seconds."""
+
+    def __init__(
+        self,
+        slack: LocalSlack,
+        *,
+        endpoint_url: str,
+        home: Path,
+        times: Times = TIMES,
+        settings: Mapping[str, str] | None = None,
+        over_socket: bool = False,
+    ) -> None:
+        self._slack = slack
+        self._port = 0 if over_socket else free_port()
+        self._times = times
+        self._log = io.StringIO()
+        self._settings = self._all_settings(endpoint_url, home, settings or {})
+        self._door: SlackDoor | None = None
+        self._fate = _Fate()
+        slack.connect_bot(None if over_socket else f"http://127.0.0.1:{self._port}/slack/events")
+
+    def open(self) -> None:
+        """Start working."""
+        self._build().open()
+
+    def open_without_messages(self) -> None:
+        """Take requests, but lose every nudge and event: only `sweep` works on jobs."""
+        door = self._build()
+        assert door.server is not None
+        door.server.start()
+
+    def close(self) -> None:
+        """End in good order."""
+        if self._door is not None:
+            self._door.close()
+            self._door = None
+
+    def die(self) -> None:
+        """End as a killed process does: nothing more is written, and what is in flight is forgotten."""
+        self._fate.kill()
+        self.close()
+        self._fate = _Fate()
+
+    def die_at(self, call: str, *, after: bool) -> None:
+        """Kill the process just before or just after its next call of a port, such as `sink.deliver`."""
+        self._fate.plan(call, after=after)
+
+    def sweep(self) -> None:
+        """One sweep of everything that is due. Raises Killed where `die_at` planned it."""
+        sweep(self._core)
+
+    def repeat_result_event(self, job: Job) -> None:
+        """Say once more, or too early, that the job's object has arrived."""
+        take_result(self._core, job.id)
+
+    def jobs(self, user: str = YOU) -> list[Job]:
+        """A person's rows, oldest first."""
+        page = self._core.jobs.query(Index.PERSON, partition=f"{TEAM}/{user}", limit=50)
+        return list(reversed(page.jobs))
+
+    def object_bytes(self, key: str) -> bytes | None:
+        return self._core.objects.get(key)
+
+    def put_object(self, key: str, body: bytes) -> None:
+        self._core.objects.put(key, body)
+
+    def gpu_time_used(self, user: str = YOU) -> int:
+        """GPU-milliseconds that count against the person's day."""
+        return self._core.jobs.person(TEAM, user).used
+
+    def in_flight(self) -> int:
+        """Places of the endpoint's window that are taken."""
+        return self._core.jobs.counter("in_flight")
+
+    @property
+    def log(self) -> str:
+        """Everything it logged."""
+        return self._log.getvalue()
+
+    @property
+    def url(self) -> str:
+        """Where it takes Slack's requests."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def _core(self) -> Core:
+        assert self._door is not None
+        return self._door.machine.core
+
+    def _build(self) -> SlackDoor:
+        self._door = build_slack(config.load(self._settings), log=self._log, refit=self._refit)
+        return self._door
+
+    def _refit(self, core: Core) -> Core:
+        around = self._fate.around
+        return dataclasses.replace(
+            core,
+            policy=dataclasses.replace(core.policy, times=self._times),
+            jobs=around("jobs", core.jobs),
+            objects=around("objects", core.objects),
+            endpoint=around("endpoint", core.endpoint),
+            sinks={kind: around("sink", sink) for kind, sink in core.sinks.items()},
+        )
+
+    def _all_settings(self, endpoint_url: str, home: Path, chosen: Mapping[str, str]) -> dict[str, str]:
+        return {
+            "SLACK_BOT_TOKEN": self._slack.bot_token,
+            "SLACK_APP_TOKEN": self._slack.app_token,
+            "SLACK_SIGNING_SECRET": self._slack.signing_secret,
+            "SLACK_TEAM_ID": TEAM,
+            "SLACK_API_URL": self._slack.api_url,
+            "IMAGINE_HTTP_PORT": str(self._port),
+            "IMAGINE_ENDPOINT_URL": endpoint_url,
+            "IMAGINE_HOME": str(home),
+            "IMAGINE_ADMINS": ROBIN,
+            "IMAGINE_SIZE": str(SIDE),
+            "IMAGINE_STEPS": str(STEPS),
+            **chosen,
+        }
+
+
+class _Fate:
+    """When a process dies. Once dead, every call of a port it was given raises Killed."""
+
+    def __init__(self) -> None:
+        self._planned: tuple[str, bool] | None = None
+        self._dead = False
+
+    def plan(self, call: str, *, after: bool) -> None:
+        self._planned = (call, after)
+
+    def kill(self) -> None:
+        self._dead = True
+
+    def around(self, name: str, port: Any) -> Any:
+        return _Mortal(name, port, self)
+
+    def pass_by(self, call: str, *, after: bool) -> None:
+        self._dead = self._dead or self._planned == (call, after)
+        if self._dead:
+            raise Killed(call)
+
+
+class _Mortal:
+    """A port in front of a port, until its process dies."""
+
+    def __init__(self, name: str, port: Any, fate: _Fate) -> None:
+        self._name = name
+        self._port = port
+        self._fate = fate
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        def call(*positional: Any, **named: Any) -> Any:
+            self._fate.pass_by(f"{self._name}.{method}", after=False)
+            answer = getattr(self._port, method)(*positional, **named)
+            self._fate.pass_by(f"{self._name}.{method}", after=True)
+            return answer
+
+        return call
