@@ -30,9 +30,9 @@ class Message:
         return {"text": self.text, "blocks": self.blocks, "link_names": False, "parse": "none"}
 
 
-def size(blocks: list[Json]) -> int:
-    """Characters of the blocks in the longest of JSON's spellings, where é counts six."""
-    return len(json.dumps(blocks))
+def size(part: Any) -> int:
+    """Characters of blocks or a part of them in the longest of JSON's spellings, where é counts six."""
+    return len(json.dumps(part))
 
 
 def section(text: str, *, limit: int = MAX_SECTION) -> Json:

@@ -1,6 +1,6 @@
 """What one person alone is told: ephemeral messages as pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bot.domain import messages
 from bot.domain.job import Job, state_of
@@ -21,7 +21,7 @@ from bot.domain.prompt.quoting import wrap
 from bot.domain.request import Defaults
 from bot.services.admin import Status
 from bot.services.gallery import Overview
-from bot.slack.blocks import Json, Message, actions, button, context, section
+from bot.slack.blocks import MAX_BLOCKS_JSON, Json, Message, actions, button, context, section, size
 from bot.slack.card import settings_line, short_id
 from bot.slack.controls import CONTROLS, Action, Target
 from bot.slack.escape import clip, escape, preformatted
@@ -29,7 +29,11 @@ from bot.slack.escape import clip, escape, preformatted
 COMMAND = "/imagine"
 SHOWN_JOBS = 10
 PAGE = 2800
-"""Characters of a long list per block, below a section's 3,000."""
+ROW = 300
+"""Characters of a list per block and per line."""
+
+ROOMS = (3000, 900, 250)
+"""Characters for each text that repeats what was typed, tried in this order until the blocks fit."""
 
 
 def say(text: str) -> Message:
@@ -39,7 +43,7 @@ def say(text: str) -> Message:
 
 def notes(sentences: Sequence[str]) -> Message:
     """What was fixed or ignored in a line that runs."""
-    return Message(escape(" ".join(sentences)), [context(*sentences)])
+    return Message(escape(" ".join(sentences)), _fitted(lambda room: [context(*sentences, limit=room)]))
 
 
 def usage() -> Message:
@@ -52,27 +56,38 @@ def usage() -> Message:
 def prompt_refused(refusal: Refusal) -> Message:
     """Every problem, where it is, and the line that would work."""
     problems = " ".join(problem.message for problem in refusal.problems)
-    blocks: list[Json] = [section(problems), preformatted(caret_line(refusal))]
-    if refusal.corrected is not None:
-        blocks += [context(messages.CORRECTED), preformatted(f"{COMMAND} {refusal.corrected}")]
-    return Message(escape(problems), blocks)
+    fixed = f"{COMMAND} {refusal.corrected}" if refusal.corrected is not None else None
+
+    def blocks(room: int) -> list[Json]:
+        line = [context(messages.CORRECTED), preformatted(fixed, room)] if fixed else []
+        return [section(problems, limit=room), preformatted(caret_line(refusal), room), *line]
+
+    return Message(escape(problems), _fitted(blocks))
 
 
 def ask(question: Ask) -> Message:
     """Two readings of one line, each as a line to send."""
-    lines = f"{COMMAND} {_command_line(question.command)}\n{COMMAND} {wrap(question.text)}"
-    return Message(escape(messages.ASK_WHICH), [section(messages.ASK_WHICH), preformatted(lines)])
+    command, prompt = _command_line(question.command), wrap(question.text)
+
+    def blocks(room: int) -> list[Json]:
+        lines = f"{COMMAND} {command}\n{COMMAND} {prompt}"
+        return [section(messages.ASK_WHICH), preformatted(lines, room)]
+
+    return Message(escape(messages.ASK_WHICH), _fitted(blocks))
 
 
 def page(lines: Sequence[str]) -> Message:
     """A list in fixed width, cut into blocks that Slack takes."""
     pages: list[str] = [""]
     for line in lines:
-        row = clip(line, PAGE)
-        if len(pages[-1]) + len(row) >= PAGE:
+        row = f"{clip(line, ROW)}\n"
+        if len(pages[-1] + row) > PAGE or size(pages[-1] + row) > MAX_BLOCKS_JSON * 0.9:
             pages.append("")
-        pages[-1] += f"{row}\n"
-    return Message(escape(lines[0] if lines else ""), [preformatted(text.rstrip("\n")) for text in pages[:4]])
+        pages[-1] += row
+    blocks = [preformatted(text.rstrip("\n")) for text in pages]
+    while size(blocks) > MAX_BLOCKS_JSON and len(blocks) > 1:
+        blocks.pop()
+    return Message(escape(lines[0] if lines else ""), blocks)
 
 
 def overview(seen: Overview) -> Message:
@@ -119,7 +134,9 @@ def details(job: Job, defaults: Defaults) -> Message:
     small = [settings_line(job, model=result.model if result else None), messages.JOB_ID.format(id=job.id)]
     if result is not None and result.gpu_seconds:
         small.append(messages.GPU_TIME.format(time=messages.gpu_time(result.gpu_seconds * 1000)))
-    return Message(escape(line, 1000), [preformatted(line), context(*small)])
+    return Message(
+        escape(line, 1000), _fitted(lambda room: [preformatted(line, room), context(*small, limit=room)])
+    )
 
 
 def confirm_delete(job_id: str) -> Message:
@@ -133,6 +150,15 @@ def confirm_delete(job_id: str) -> Message:
 def deleted() -> Message:
     """The answer to a confirmed delete."""
     return say(messages.DELETED_NOW)
+
+
+def _fitted(blocks: Callable[[int], list[Json]]) -> list[Json]:
+    """The blocks with as much of every text as Slack takes together."""
+    for room in ROOMS:
+        built = blocks(room)
+        if size(built) <= MAX_BLOCKS_JSON:
+            break
+    return built
 
 
 def _job_line(job: Job) -> str:
