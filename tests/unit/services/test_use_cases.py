@@ -1,0 +1,410 @@
+"""Use cases against the one-machine adapters in memory; the endpoint and the sink only remember."""
+
+import dataclasses
+
+import pytest
+
+from bot.domain.errors import Ambiguous, Refused, Rejected, Unavailable
+from bot.domain.job import Address, Outcome, SinkKind, State, state_of
+from bot.local.database import MEMORY, Database
+from bot.local.journal import ListJournal
+from bot.local.memory_objects import MemoryObjects
+from bot.local.poll_sink import PollSink
+from bot.local.queue import InProcessQueue
+from bot.local.sqlite_cells import SqliteCells
+from bot.local.sqlite_jobs import SqliteJobs
+from bot.local.system import ManualClock, SeededRandomness, SequentialIds
+from bot.local.word_rules import WordRules
+from bot.ports import EndpointState, Fate, Verdict, Warmth
+from bot.services import admin, control, gallery, intake
+from bot.services.core import Caller, Core, Policy, Process
+from bot.services.rows import IN_FLIGHT
+from bot.services.sweep import sweep
+from bot.services.work import advance, take_result
+from tests.simulation.world import OUTPUT
+
+ME = Caller(tenant="T1", user="U1")
+OTHER = Caller(tenant="T1", user="U2")
+STRANGER = Caller(tenant="T2", user="U1")
+ADMIN = Caller(tenant="T1", user="U9", is_admin=True)
+POLL = Address(kind=SinkKind.POLL)
+
+
+class RememberingEndpoint:
+    def __init__(self, window=1):
+        self.window = window
+        self.submitted = []
+        self.cancelled = []
+
+    def submit(self, submission):
+        self.submitted.append(submission)
+
+    def fate(self, inference_id):
+        return Fate.UNKNOWN
+
+    def cancel(self, inference_id):
+        self.cancelled.append(inference_id)
+        return True
+
+    def state(self):
+        return EndpointState(name="test", warmth=Warmth.AWAKE, window=self.window)
+
+
+class HoldingModeration(WordRules):
+    def check_picture(self, picture):
+        return Verdict(allowed=False, held=True)
+
+
+class BrokenModeration(WordRules):
+    def check_prompt(self, text):
+        raise Unavailable("down")
+
+
+def build(**overrides) -> Core:
+    values = {
+        "clock": ManualClock(),
+        "ids": SequentialIds(),
+        "randomness": SeededRandomness(),
+        "jobs": SqliteJobs(Database(MEMORY)),
+        "cells": SqliteCells(Database(MEMORY)),
+        "objects": MemoryObjects(),
+        "queue": InProcessQueue(),
+        "endpoint": RememberingEndpoint(),
+        "sinks": {SinkKind.POLL: PollSink()},
+        "moderation": WordRules(["forbidden thing"]),
+        "journal": ListJournal(),
+        "policy": Policy(),
+        "process": Process(boot="b"),
+    }
+    return Core(**(values | overrides))
+
+
+@pytest.fixture
+def core() -> Core:
+    return build()
+
+
+def ask(core, text="a red fox", *, key="k1", caller=ME):
+    return intake.imagine(core, caller, text=text, source_key=key, sink=POLL)
+
+
+def draw(core, job):
+    """The job's picture arrives."""
+    advance(core, job.id)
+    core.objects.put(core.endpoint.submitted[-1].output_key, OUTPUT)
+    take_result(core, job.id)
+    return core.jobs.get(job.id)
+
+
+def refusal_of(work) -> str:
+    with pytest.raises(Refused) as refused:
+        work()
+    return refused.value.code
+
+
+def test_an_accepted_line_is_a_row_with_a_fixed_seed(core):
+    job = ask(core, "a red fox --n 2").job
+
+    assert core.jobs.get(job.id).request.prompt == "a red fox"
+    assert len(job.request.seeds) == 2
+    assert core.queue.take(0.0) == job.id, "a worker was told"
+
+
+def test_the_same_command_twice_is_one_job(core):
+    first, second = ask(core), ask(core)
+
+    assert (first.fresh, second.fresh) == (True, False)
+    assert first.job.id == second.job.id
+    assert core.jobs.person("T1", "U1").held == first.job.cost, "charged once"
+
+
+def test_the_same_line_within_ten_seconds_is_one_job(core):
+    first = ask(core, key="k1")
+
+    assert ask(core, key="k2").job.id == first.job.id
+    core.clock.advance(11)
+    assert ask(core, key="k3").job.id != first.job.id
+
+
+def test_a_lost_nudge_loses_nothing(core):
+    core.queue.close()
+    job = ask(core).job
+    core.clock.advance(61)
+
+    sweep(dataclasses.replace(core, queue=InProcessQueue()))
+
+    assert state_of(core.jobs.get(job.id)) is State.SUBMITTED
+
+
+def test_a_write_with_an_unknown_fate_is_tried_again_with_the_same_token(core):
+    class LosingReplies(SqliteJobs):
+        lost = 0
+
+        def create(self, jobs, **rest):
+            super().create(jobs, **rest)
+            if not self.lost:
+                self.lost += 1
+                raise Ambiguous("timeout")
+
+    core = dataclasses.replace(core, jobs=LosingReplies(Database(MEMORY)))
+
+    assert ask(core).fresh, "our own write is no duplicate"
+
+
+def test_a_store_that_stays_silent_is_not_called_accepted(core):
+    class Silent(SqliteJobs):
+        def create(self, jobs, **rest):
+            raise Ambiguous("timeout")
+
+    core = dataclasses.replace(core, jobs=Silent(Database(MEMORY)))
+
+    assert refusal_of(lambda: ask(core)) == "not_confirmed"
+
+
+def test_a_slow_store_ends_in_a_refusal_within_two_seconds(core):
+    class Slow(SqliteJobs):
+        def create(self, jobs, **rest):
+            core.clock.advance(2.1)
+            raise Unavailable("throttled")
+
+    slow = dataclasses.replace(core, jobs=Slow(Database(MEMORY)))
+
+    assert refusal_of(lambda: ask(slow)) == "not_confirmed"
+
+
+def test_a_grammar_problem_is_refused_and_costs_nothing(core):
+    with pytest.raises(intake.PromptRefused) as refused:
+        ask(core, "a fox --banana 3")
+
+    assert refused.value.refusal.problems
+    assert core.jobs.person("T1", "U1").used == 0
+
+
+def test_a_forbidden_phrase_is_refused_by_name(core):
+    with pytest.raises(Refused) as refused:
+        ask(core, "a Forbidden  Thing on a hill")
+
+    assert (refused.value.code, refused.value.facts) == ("blocked_prompt", {"rule": "forbidden thing"})
+
+
+def test_without_moderation_nothing_is_accepted():
+    assert refusal_of(lambda: ask(build(moderation=BrokenModeration([])))) == "not_moderated"
+
+
+def test_a_day_has_a_limit():
+    core = build(policy=Policy(daily_limit=1))
+
+    assert refusal_of(lambda: ask(core)) == "quota_spent"
+
+
+def test_a_pause_tells_its_reason_and_lets_the_queue_wait(core):
+    waiting = ask(core).job
+    admin.pause(core, ADMIN, reason="budget review")
+
+    assert refusal_of(lambda: ask(core, "another fox", key="k2")) == "paused"
+    advance(core, waiting.id)
+    assert state_of(core.jobs.get(waiting.id)) is State.ANNOUNCED
+    assert admin.resume(core, ADMIN) == 1
+    assert state_of(core.jobs.get(waiting.id)) is State.ADMITTED
+
+
+def test_a_finished_job_is_spent_and_leaves_the_window(core):
+    job = draw(core, ask(core).job)
+
+    assert state_of(job) is State.DONE
+    assert (core.jobs.person("T1", "U1").held, core.jobs.person("T1", "U1").spent) == (0, job.cost)
+    assert core.jobs.counter(IN_FLIGHT) == 0
+    assert admin.status(core, ADMIN).burned == job.cost, "the ledger books what was burned"
+
+
+def test_the_window_holds_the_next_job_back(core):
+    first = ask(core, "one", key="k1").job
+    second = ask(core, "two", key="k2").job
+    advance(core, first.id)
+    advance(core, second.id)
+
+    assert [state_of(core.jobs.get(job.id)) for job in (first, second)] == [State.SUBMITTED, State.ANNOUNCED]
+    assert admin.status(core, ADMIN).waiting == 1
+
+
+def test_a_spent_month_refuses_at_admission():
+    core = build(policy=Policy(month_ceiling=10))
+    job = ask(core).job
+    advance(core, job.id)
+    advance(core, job.id)
+
+    assert core.jobs.get(job.id).final_outcome is Outcome.BUDGET_SPENT
+    assert core.jobs.person("T1", "U1").held == 0
+
+
+def test_a_held_picture_waits_for_an_admin():
+    core = build(moderation=HoldingModeration([]))
+    job = draw(core, ask(core).job)
+    assert state_of(job) is State.HELD
+
+    assert (
+        refusal_of(lambda: admin.review(core, ME, job_ref=job.id, verdict=admin.Review.RELEASE))
+        == "not_admin"
+    )
+    admin.review(core, ADMIN, job_ref=job.id, verdict=admin.Review.RELEASE)
+    advance(core, job.id)
+
+    assert core.jobs.get(job.id).final_outcome is Outcome.OK
+    assert (
+        refusal_of(lambda: admin.review(core, ADMIN, job_ref=job.id, verdict=admin.Review.REFUSE))
+        == "not_held"
+    )
+
+
+def test_a_refused_picture_is_never_shown():
+    core = build(moderation=HoldingModeration([]))
+    job = draw(core, ask(core).job)
+    admin.review(core, ADMIN, job_ref=job.id, verdict=admin.Review.REFUSE)
+    advance(core, job.id)
+
+    job = core.jobs.get(job.id)
+    assert (job.final_outcome, job.delivery_refs) == (Outcome.BLOCKED, ())
+
+
+def test_a_review_that_never_comes_ends_by_itself():
+    core = build(moderation=HoldingModeration([]))
+    job = draw(core, ask(core).job)
+    core.clock.advance(core.times.hold_for + 1)
+    sweep(core)
+
+    assert core.jobs.get(job.id).final_outcome is Outcome.NOT_REVIEWED
+
+
+def test_a_waiting_job_can_be_cancelled_by_its_owner_and_by_admins(core):
+    job = ask(core).job
+
+    assert refusal_of(lambda: control.cancel(core, OTHER, job_ref=job.id)) == "not_yours"
+    assert refusal_of(lambda: control.cancel(core, STRANGER, job_ref=job.id)) == "no_such_job"
+    control.cancel(core, ADMIN, job_ref=job.id)
+    advance(core, job.id)
+
+    assert core.jobs.get(job.id).final_outcome is Outcome.CANCELLED
+    assert core.jobs.person("T1", "U1").held == 0, "given back"
+    assert refusal_of(lambda: control.cancel(core, ME, job_ref=job.id)) == "too_late_to_cancel"
+
+
+def test_cancelling_a_drawing_stops_it(core):
+    job = ask(core).job
+    advance(core, job.id)
+
+    control.cancel(core, ME, job_ref=None)
+
+    assert core.endpoint.cancelled == [core.endpoint.submitted[0].inference_id]
+    assert refusal_of(lambda: control.cancel(core, ME, job_ref="all")) == "nothing_to_cancel"
+
+
+def test_a_result_after_the_cancel_changes_nothing(core):
+    job = ask(core).job
+    advance(core, job.id)
+    control.cancel(core, ME, job_ref=job.id)
+    core.objects.put(core.endpoint.submitted[0].output_key, OUTPUT)
+
+    take_result(core, job.id)
+
+    assert core.jobs.get(job.id).final_outcome is Outcome.CANCELLED
+
+
+def test_a_reroll_has_other_seeds_and_remembers_its_parent(core):
+    job = draw(core, ask(core, "a fox --seed 7").job)
+
+    again = intake.reroll(core, OTHER, job_ref=job.id, source_key="k2", sink=POLL).job
+
+    assert again.request.prompt == job.request.prompt
+    assert again.request.seed != 7
+    assert (again.parent, again.person) == (job.id, "U2"), "on the clicker's own quota"
+
+
+def test_a_variation_stays_near_the_picture(core):
+    job = draw(core, ask(core, "a fox --seed 7").job)
+
+    near = intake.vary(core, ME, job_ref=job.id, index=0, source_key="k2", sink=POLL).job
+
+    assert near.request.seed == 7
+    assert near.request.subseed is not None
+    assert 0 < near.request.subseed_strength < 1
+
+
+def test_a_control_pressed_twice_makes_one_job(core):
+    job = draw(core, ask(core).job)
+    first = intake.reroll(core, ME, job_ref=job.id, source_key="press 1", sink=POLL)
+    second = intake.reroll(core, ME, job_ref=job.id, source_key="press 2", sink=POLL)
+
+    assert (first.job.id, second.fresh) == (second.job.id, False)
+
+
+def test_pictures_can_be_looked_at_by_everybody_of_the_workspace(core):
+    job = draw(core, ask(core).job)
+
+    assert gallery.picture(core, OTHER, job_ref=job.id, index=0).startswith(b"\x89PNG")
+    assert refusal_of(lambda: gallery.picture(core, OTHER, job_ref=job.id, index=5)) == "no_such_picture"
+    assert refusal_of(lambda: gallery.show(core, STRANGER, job_ref=job.id)) == "no_such_job"
+
+
+def test_a_short_id_finds_only_the_callers_own_jobs(core):
+    job = ask(core).job
+
+    assert gallery.show(core, ME, job_ref=job.id[:6]).id == job.id
+    assert refusal_of(lambda: gallery.show(core, OTHER, job_ref=job.id[:6])) == "no_such_job"
+    assert refusal_of(lambda: gallery.show(core, ME, job_ref=job.id[:3])) == "no_such_job"
+
+
+def test_deleting_takes_the_pictures_out_of_the_store_and_keeps_the_row(core):
+    job = draw(core, ask(core).job)
+
+    assert refusal_of(lambda: control.delete(core, OTHER, job_ref=job.id)) == "not_yours"
+    control.delete(core, ME, job_ref=job.id)
+    control.delete(core, ME, job_ref=job.id)
+
+    assert core.objects.list(f"images/T1/{job.id}") == ()
+    assert core.jobs.get(job.id).deleted_at is not None
+    assert refusal_of(lambda: gallery.picture(core, ME, job_ref=job.id, index=0)) == "deleted"
+
+
+def test_an_open_job_cannot_be_deleted(core):
+    job = ask(core).job
+
+    assert refusal_of(lambda: control.delete(core, ME, job_ref=job.id)) == "still_drawing"
+
+
+def test_a_delete_that_the_sink_refuses_marks_nothing():
+    class Stubborn(PollSink):
+        def remove(self, job):
+            raise Rejected("nope")
+
+    core = build(sinks={SinkKind.POLL: Stubborn()})
+    job = draw(core, ask(core).job)
+
+    with pytest.raises(Rejected):
+        control.delete(core, ME, job_ref=job.id)
+    assert core.jobs.get(job.id).deleted_at is None
+
+
+def test_the_overview_counts_today_only(core):
+    job = draw(core, ask(core).job)
+    open_job = ask(core, "another", key="k2").job
+    seen = gallery.overview(core, ME)
+    assert (seen.used, [held.id for held in seen.open_jobs]) == (job.cost + open_job.cost, [open_job.id])
+
+    core.clock.advance(24 * 3600)
+    assert gallery.overview(core, ME).used == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [admin.status, admin.queue, admin.resume, lambda core, caller: admin.pause(core, caller, reason="x")],
+)
+def test_admin_commands_are_for_admins(core, command):
+    assert refusal_of(lambda: command(core, ME)) == "not_admin"
+
+
+def test_no_event_tells_a_prompt():
+    core = build(moderation=HoldingModeration([]))
+    job = draw(core, ask(core, "a very private zeppelin").job)
+    control.cancel(core, ME, job_ref=job.id)
+
+    assert "zeppelin" not in repr(core.journal.events)
