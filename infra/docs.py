@@ -1,0 +1,134 @@
+"""The generated parts of the documents, from the tables the code runs by.
+
+`python -m infra.docs` writes them anew; `--check` writes nothing and exits 3 when something is stale. A
+generated block stands between `<!-- begin NAME -->` and `<!-- end NAME -->`; the rest of its page is written
+by hand.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from bot.config import SETTINGS, Setting
+from bot.domain.job import State
+from bot.domain.prompt.help import flags_markdown
+from bot.domain.transitions import TRANSITIONS, Transition
+from infra.slack_manifest import manifest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("docs/architecture.md", "docs/settings.md")
+BLOCK = re.compile(
+    r"(?P<begin><!-- begin (?P<name>[a-z-]+) -->\n).*?(?P<end><!-- end (?P=name) -->)", re.DOTALL
+)
+DONE, STALE = 0, 3
+
+
+def state_diagram() -> str:
+    """The ways between the states of a job, as a Mermaid diagram."""
+    edges: dict[tuple[State, State], list[str]] = {}
+    for row in TRANSITIONS.values():
+        for before in _ordered(row.before):
+            if row.after is not None:
+                edges.setdefault((before, row.after), []).append(row.name)
+    ways = [f"    {before} --> {after}: {', '.join(names)}" for (before, after), names in edges.items()]
+    first, last = f"    [*] --> {State.ACCEPTED}", f"    {State.AUDITED} --> [*]"
+    return "\n".join(["```mermaid", "stateDiagram-v2", first, *ways, last, "```", ""])
+
+
+def transition_table() -> str:
+    """Every transition with what it may write and who writes it."""
+    always = frozenset.intersection(*(row.writes for row in TRANSITIONS.values()))
+    return _table(
+        ("transition", "from", "to", "facts it may write", "written by"),
+        [
+            (f"`{row.name}`", _before(row), row.after or "", _names(row.writes - always), _names(row.by))
+            for row in TRANSITIONS.values()
+        ],
+    )
+
+
+def settings_table() -> str:
+    """Every setting of the bot with its default."""
+    rows = [(f"`{setting.name}`", _default(setting), setting.meaning) for setting in SETTINGS]
+    return _table(("setting", "default", "what it is"), rows)
+
+
+def slack_app() -> str:
+    """The app manifest for Socket Mode, to be pasted into Slack's app settings."""
+    return f"{json.dumps(manifest(), indent=2, ensure_ascii=False)}\n"
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    "states": state_diagram,
+    "transitions": transition_table,
+    "settings": settings_table,
+}
+FILES: Mapping[str, Callable[[], str]] = {
+    "docs/flags.md": flags_markdown,
+    "docs/slack-app.json": slack_app,
+}
+
+
+def renewed(page: str) -> str:
+    """The page with every block written anew. Raises KeyError for a block nobody generates."""
+    return BLOCK.sub(lambda found: f"{found['begin']}{BLOCKS[found['name']]()}{found['end']}", page)
+
+
+def documents(root: Path = ROOT) -> dict[Path, str]:
+    """What every file with a generated part should hold."""
+    pages = {root / name: renewed((root / name).read_text(encoding="utf-8")) for name in PAGES}
+    return pages | {root / name: write() for name, write in FILES.items()}
+
+
+def stale(root: Path = ROOT) -> dict[Path, str]:
+    """The files that hold something else, with what they should hold."""
+    return {path: text for path, text in documents(root).items() if _read(path) != text}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0 when everything is current afterwards, 3 when --check found something stale."""
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.docs", description="Write the generated documents."
+    )
+    parser.add_argument("--check", action="store_true", help="only say what is stale")
+    check = parser.parse_args(argv).check
+    found = stale()
+    for path, text in found.items():
+        print(f"{path.relative_to(ROOT)} {'is stale' if check else 'written'}")
+        if not check:
+            path.write_text(text, encoding="utf-8")
+    return STALE if check and found else DONE
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _before(row: Transition) -> str:
+    return "any" if row.before == frozenset(State) else ", ".join(_ordered(row.before))
+
+
+def _ordered(states: frozenset[State]) -> list[State]:
+    return [state for state in State if state in states]
+
+
+def _names(words: Iterable[str]) -> str:
+    return ", ".join(sorted(words))
+
+
+def _default(setting: Setting) -> str:
+    if setting.secret:
+        return "none (secret)"
+    return f"`{setting.default}`" if setting.default else "empty"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
