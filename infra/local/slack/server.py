@@ -22,6 +22,9 @@ from infra.local.slack.routes import BotRoutes
 from infra.local.slack.sessions import Sessions
 from infra.local.slack.workspace import Ids, default_workspace
 
+PATIENCE_AT_THE_END = 0.25
+"""Seconds for requests still being answered; one that waits on a clock that stands would wait forever."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -62,6 +65,8 @@ class LocalServer:
             listening.close()
         for connection in list(server.server_state.connections):
             connection.shutdown()
+        if answering := server.server_state.tasks:
+            await asyncio.wait(answering, timeout=PATIENCE_AT_THE_END)
         await server.lifespan.shutdown()
 
 
