@@ -10,6 +10,7 @@ from bot.domain.prompt import (
     Admin,
     Ask,
     Cancel,
+    Command,
     Draw,
     Empty,
     Help,
@@ -28,7 +29,7 @@ from bot.slack import notices
 from bot.slack.blocks import Message
 from bot.slack.card import final_card, open_card
 from bot.slack.door import Door
-from bot.slack.place import address
+from bot.slack.place import address, ts_of_link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,16 @@ class Typed:
 
 def imagine(door: Door, caller: Caller, typed: Typed) -> Message | None:
     """Run the line. None means that the card says it all."""
-    match classify(typed.text):
+    command = classify(typed.text)
+    if not isinstance(command, Ask):
+        return _run(door, caller, typed, command)
+    if _names_a_job(door, caller, command.command):
+        return _run(door, caller, typed, command.command)
+    return notices.ask(command)
+
+
+def _run(door: Door, caller: Caller, typed: Typed, command: Command) -> Message | None:
+    match command:
         case Empty():
             return notices.usage()
         case Draw(text=text):
@@ -71,8 +81,17 @@ def imagine(door: Door, caller: Caller, typed: Typed) -> Message | None:
             return _models(door, kind, search)
         case Admin(words=words):
             return _admin(door, caller, words)
-        case Ask() as question:
-            return notices.ask(question)
+
+
+def _names_a_job(door: Door, caller: Caller, command: Command) -> bool:
+    """Whether a word that could be a job or part of a prompt is a job after all."""
+    if not isinstance(command, Show | Cancel) or command.job_ref is None:
+        return False
+    try:
+        gallery.show(door.core, caller, job_ref=command.job_ref)
+    except Refused:
+        return False
+    return True
 
 
 def _draw(door: Door, caller: Caller, typed: Typed, text: str) -> Message | None:
@@ -86,17 +105,25 @@ def _draw(door: Door, caller: Caller, typed: Typed, text: str) -> Message | None
 
 def _show(door: Door, caller: Caller, ref: str) -> Message:
     """The card again, with live controls, for the asker alone."""
-    job = gallery.show(door.core, caller, job_ref=ref)
+    job = gallery.show(door.core, caller, job_ref=_job_ref(door, caller, ref))
     if is_open(job):
         return open_card(stage_of(door.core, job))
     return final_card(job, with_image=job.delivered_at is not None)
 
 
 def _cancel(door: Door, caller: Caller, ref: str | None) -> Message:
-    cancelled = control.cancel(door.core, caller, job_ref=ref)
+    job_ref = _job_ref(door, caller, ref) if ref else None
+    cancelled = control.cancel(door.core, caller, job_ref=job_ref)
     if len(cancelled) == 1:
         return notices.say(messages.CANCELLED_ONE)
     return notices.say(messages.CANCELLED_SOME.format(count=len(cancelled)))
+
+
+def _job_ref(door: Door, caller: Caller, ref: str) -> str:
+    """The id behind a link to the card of one of the caller's jobs; anything else is a reference already."""
+    ts = ts_of_link(ref)
+    jobs = gallery.own_jobs(door.core, caller) if ts else ()
+    return next((job.id for job in jobs if job.announced_ref == ts), ref)
 
 
 def _models(door: Door, kind: str, search: str | None) -> Message:

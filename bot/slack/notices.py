@@ -4,18 +4,7 @@ from collections.abc import Callable, Sequence
 
 from bot.domain import messages
 from bot.domain.job import Job, state_of
-from bot.domain.prompt import (
-    Admin,
-    Ask,
-    Cancel,
-    Command,
-    Help,
-    Models,
-    Refusal,
-    Show,
-    caret_line,
-    render,
-)
+from bot.domain.prompt import Ask, Refusal, caret_line, line_of, render
 from bot.domain.prompt.help import EXAMPLES
 from bot.domain.prompt.quoting import wrap
 from bot.domain.request import Defaults
@@ -67,7 +56,7 @@ def prompt_refused(refusal: Refusal) -> Message:
 
 def ask(question: Ask) -> Message:
     """Two readings of one line, each as a line to send."""
-    command, prompt = _command_line(question.command), wrap(question.text)
+    command, prompt = line_of(question.command), wrap(question.text)
 
     def blocks(room: int) -> list[Json]:
         lines = f"{COMMAND} {command}\n{COMMAND} {prompt}"
@@ -168,21 +157,3 @@ def _job_line(job: Job) -> str:
 def _queue_line(job: Job) -> str:
     size = f"{job.request.width}×{job.request.height}"
     return f"{short_id(job)}  {state_of(job):<10}  {job.person}  {job.request.n} × {size}"
-
-
-def _command_line(command: Command) -> str:
-    match command:
-        case Help(topic=topic):
-            return f"help {topic}" if topic else "help"
-        case Show(job_ref=ref):
-            return f"show {ref}"
-        case Cancel(job_ref=ref):
-            return f"cancel {ref}" if ref else "cancel"
-        case Models(kind=kind, search=search):
-            return f"{kind} --search {search}" if search else kind
-        case Admin(words=("pause", *reason)) if reason:
-            return f"admin pause {wrap(' '.join(reason))}"
-        case Admin(words=words):
-            return " ".join(("admin", *words))
-        case _:
-            return type(command).__name__.lower()

@@ -1,5 +1,7 @@
 """Where in Slack a job lives, as the parts of its address."""
 
+import re
+
 from bot.domain.job import Address, Job, SinkKind
 
 CHANNEL = "channel_id"
@@ -7,6 +9,9 @@ THREAD = "thread_ts"
 USER = "user_id"
 NAME = "user_name"
 RESPONSE_URL = "response_url"
+
+MESSAGE_LINK = re.compile(r"https://[^/]+/archives/[A-Z0-9]+/p([0-9]{10})([0-9]{6})(?:\?.*)?", re.IGNORECASE)
+"""What "Copy link" gives: the message's ts without its dot."""
 
 
 def address(
@@ -45,3 +50,9 @@ def replies_to(job: Job) -> str | None:
 
 def response_url_of(job: Job) -> str | None:
     return job.sink.parts.get(RESPONSE_URL)
+
+
+def ts_of_link(text: str) -> str | None:
+    """The ts of the message a link points to; None when the text is no such link."""
+    match = MESSAGE_LINK.fullmatch(text)
+    return f"{match[1]}.{match[2]}" if match else None

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from bot.ports import Warmth
+from bot.ports import Page, Warmth
 from bot.services.core import Policy
 from tests.unit.slack.world import ROBIN, TEAM, TIMES, YOU, World
 
@@ -127,6 +127,24 @@ def test_an_open_job_is_shown_as_it_stands(world):
     assert "It is next." in told(world, f"/imagine show {job.id}")
 
 
+def test_a_word_that_is_the_beginning_of_a_job_id_is_that_job(world):
+    world.run("/imagine a red fox")
+    (job,) = world.jobs()
+    letters = dataclasses.replace(job, id="castle" + "a" * 20)
+    world.core.jobs.query = lambda *_args, **_kwargs: Page(jobs=(letters,), cursor=None)
+
+    assert "asked for" in told(world, "/imagine show castle")
+
+
+def test_a_link_to_the_card_names_its_job(world):
+    card = world.run("/imagine a red fox")
+    link = f"https://local.slack.com/archives/C0000000001/p{card.ts.replace('.', '')}"
+
+    assert "a red fox" in told(world, f"/imagine show {link}")
+    assert "too late to cancel" in told(world, f"/imagine cancel {link}?thread_ts=1.2")
+    assert "There is no job" in told(world, f"/imagine show {link[:-16]}1000000000000000")
+
+
 def test_an_unknown_job_is_no_such_job(world):
     assert "There is no job" in told(world, f"/imagine show {'a' * 26}")
 
@@ -134,8 +152,12 @@ def test_an_unknown_job_is_no_such_job(world):
 def test_what_could_be_a_job_or_a_prompt_is_asked_back(world):
     shown = told(world, "/imagine show 12g4")
 
-    assert shown.splitlines()[-2:] == ["/imagine show 12g4", '/imagine "show 12g4"']
+    as_job, as_prompt = shown.splitlines()[-2:]
+    assert as_prompt == '/imagine "show 12g4"'
     assert world.jobs() == ()
+    assert "There is no job" in told(world, as_job)
+    assert told(world, as_prompt) is None
+    assert len(world.jobs()) == 1
 
 
 def test_cancel_ends_the_open_jobs(world):
