@@ -1,5 +1,6 @@
 """Every scenario gets a `stack`, once for each adapter set."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from infra.local.slack.testing import LocalSlack
 from tests.scenarios.inference import Inference
-from tests.scenarios.one_machine import OneMachine
+from tests.scenarios.one_machine import Killed, OneMachine
 from tests.scenarios.stack import Stack
 
 ADAPTER_SETS = {"one_machine": OneMachine}
@@ -24,11 +25,24 @@ def make_stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeS
             slack = ending.enter_context(LocalSlack())
             inference = Inference().start()
             ending.callback(inference.stop)
+            ending.callback(inference.engine.release)
             bot = request.param(slack, endpoint_url=inference.url, home=tmp_path / "home", **chosen)
             ending.callback(bot.close)
             return Stack(slack=slack, bot=bot, inference=inference)
 
         yield make
+
+
+@pytest.fixture(autouse=True)
+def _killed_threads_end_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread of a process that a scenario killed is no failure; any other exception of a thread is."""
+    report = threading.excepthook
+
+    def hook(ended: threading.ExceptHookArgs) -> None:
+        if not issubclass(ended.exc_type, Killed):
+            report(ended)
+
+    monkeypatch.setattr(threading, "excepthook", hook)
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ class Inference:
         return self
 
     def stop(self) -> None:
-        self.engine.release()
+        """Shut down; a drawing that is held then is answered without a picture."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join(20)

@@ -85,9 +85,9 @@ class OneMachine:
         self.close()
         self._fate = _Fate()
 
-    def die_at(self, call: str, *, after: bool) -> None:
-        """Kill the process just before or just after its next call of a port, such as `sink.deliver`."""
-        self._fate.plan(call, after=after)
+    def die_at(self, call: str, *, after: bool, nth: int = 1) -> None:
+        """Kill the process just before or just after its nth call of a port, such as `sink.deliver`."""
+        self._fate.plan(call, after=after, nth=nth)
 
     def sweep(self) -> None:
         """One sweep of everything that is due. Raises Killed where `die_at` planned it."""
@@ -168,10 +168,11 @@ class _Fate:
 
     def __init__(self) -> None:
         self._planned: tuple[str, bool] | None = None
+        self._left = 0
         self._dead = False
 
-    def plan(self, call: str, *, after: bool) -> None:
-        self._planned = (call, after)
+    def plan(self, call: str, *, after: bool, nth: int) -> None:
+        self._planned, self._left = (call, after), nth
 
     def kill(self) -> None:
         self._dead = True
@@ -180,7 +181,9 @@ class _Fate:
         return _Mortal(name, port, self)
 
     def pass_by(self, call: str, *, after: bool) -> None:
-        self._dead = self._dead or self._planned == (call, after)
+        if self._planned == (call, after):
+            self._left -= 1
+            self._dead = self._dead or self._left <= 0
         if self._dead:
             raise Killed(call)
 
