@@ -13,6 +13,7 @@ from bot.domain.errors import PeerError
 from bot.services.core import Core
 from bot.slack import actions, commands
 from bot.slack.blocks import Message
+from bot.slack.controls import Action
 from bot.slack.door import Door
 from bot.slack.full_size import FullSize
 from bot.slack.notices import COMMAND
@@ -36,14 +37,16 @@ def create_app(core: Core, settings: SlackSettings, *, web: SlackWeb) -> App:
         settings=settings,
         full_size=FullSize(uploads=Uploads(web), cells=core.cells, clock=core.clock),
     )
+    logger = _quiet_logger()
     app = App(
         name="imagine",
-        logger=_quiet_logger(),
+        logger=logger,
         process_before_response=True,
         request_verification_enabled=False,
         ssl_check_enabled=False,
         authorize=_static_authorize(settings),
     )
+    logger.setLevel(logging.WARNING)
     app.command(COMMAND)(_command_listener(door))
     for action_id, handler in actions.ACTIONS.items():
         app.action(action_id.value)(_action_listener(door, web, handler))
@@ -92,10 +95,12 @@ def _whisper(door: Door, web: SlackWeb, body: Json, answer: Message) -> None:
     url = body.get("response_url")
     if not isinstance(url, str):
         return
-    container = body.get("container") or {}
-    asked = bool(container.get("is_ephemeral"))
     thread = _thread_beside(body)
-    reply = {**_ephemeral(answer), "replace_original": asked, **({"thread_ts": thread} if thread else {})}
+    reply = {
+        **_ephemeral(answer),
+        "replace_original": body["actions"][0].get("action_id") == Action.DELETE,
+        **({"thread_ts": thread} if thread else {}),
+    }
     try:
         web.respond(url, reply)
     except PeerError as lost:
@@ -121,9 +126,12 @@ def _static_authorize(settings: SlackSettings) -> Callable[[], AuthorizeResult]:
 
 
 def _quiet_logger() -> logging.Logger:
-    """Bolt logs whole bodies at DEBUG and INFO; neither is ever let through."""
+    """Bolt logs whole bodies at DEBUG and INFO; neither is ever let through.
+
+    While the app is made only errors are: Bolt would warn that it ignores SLACK_BOT_TOKEN, as it should.
+    """
     for name in ("slack_bolt", "slack_sdk"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logger = logging.getLogger("slack_bolt.imagine")
-    logger.setLevel(logging.WARNING)
+    logger.setLevel(logging.ERROR)
     return logger

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from bot.domain import messages
 from bot.domain.errors import Refused
+from bot.domain.job import SinkKind
 from bot.domain.prompt import (
     Admin,
     Ask,
@@ -108,7 +109,8 @@ def _show(door: Door, caller: Caller, ref: str) -> Message:
     job = gallery.show(door.core, caller, job_ref=_job_ref(door, caller, ref))
     if is_open(job):
         return open_card(stage_of(door.core, job))
-    return final_card(job, with_image=job.delivered_at is not None)
+    is_in_slack = job.sink.kind is SinkKind.SLACK_THREAD and job.delivered_at is not None
+    return final_card(job, with_image=is_in_slack)
 
 
 def _cancel(door: Door, caller: Caller, ref: str | None) -> Message:

@@ -232,6 +232,17 @@ def test_details_give_a_line_that_draws_it_again(world):
     assert again.request == first.request
 
 
+def test_an_answer_leaves_a_card_that_was_shown_again_alone(world):
+    world.run("/imagine a red fox")
+    world.slack.command(f"/imagine show {world.jobs()[0].id}")
+    shown = world.slack.ephemerals()[-1]
+
+    assert more(world, shown, "details").ok
+
+    assert len(world.slack.ephemerals()) == 2
+    assert world.slack.ephemerals()[0].controls
+
+
 def test_delete_asks_first_and_then_takes_everything_away(world):
     card = world.run("/imagine a red fox --n 2")
     world.slack.click(card, "full_size")

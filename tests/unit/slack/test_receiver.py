@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from bot.local.system import ManualClock
 from bot.slack import gate
+from bot.slack.app import create_app
 from bot.slack.receiver import Receiver
+from bot.slack.settings import SlackSettings
 from tests.unit.slack.world import TEAM, YOU, World
 
 SECRET = "a-signing-secret"
@@ -163,6 +165,14 @@ def test_no_odd_payload_is_answered_with_an_exception(receiver, payload):
     answer = post(receiver, form(payload=json.dumps(payload)))
 
     assert answer.status in (200, 400, 404)
+
+
+def test_a_token_in_the_environment_is_ignored_without_a_word(world, monkeypatch, caplog):
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-somebody-elses")
+
+    create_app(world.core, SlackSettings(team_id=TEAM), web=world.web)
+
+    assert caplog.records == []
 
 
 def test_nothing_that_was_typed_reaches_a_log(receiver, caplog):
