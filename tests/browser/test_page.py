@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,32 +11,14 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import (
-    BrowserContext,
-    Locator,
-    Page,
-    ViewportSize,
-    WebSocketRoute,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, WebSocketRoute, expect
 
 from infra.local.slack.testing import LocalSlack, ThreadedBot
 from infra.local.slack.workspace import Channel
+from tests.browser.conftest import PHONE, WIDE
 
 pytestmark = pytest.mark.browser
 
-QUIET_CHROMIUM = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-WIDE: ViewportSize = {"width": 1280, "height": 800}
-PHONE: ViewportSize = {"width": 390, "height": 844}
 STATIC = Path(__file__).parents[2] / "infra/local/slack/static"
 
 HOSTILE = [
@@ -114,16 +95,11 @@ class Room:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[BrowserContext]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=QUIET_CHROMIUM)
-        context = chromium.new_context(viewport=WIDE, reduced_motion="reduce")
-        context.set_default_timeout(8000)
-        yield context
-        chromium.close()
+def browser(chromium: Browser) -> Iterator[BrowserContext]:
+    context = chromium.new_context(viewport=WIDE, reduced_motion="reduce")
+    context.set_default_timeout(8000)
+    yield context
+    context.close()
 
 
 @pytest.fixture(scope="module")
