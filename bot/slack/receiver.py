@@ -19,7 +19,8 @@ REASONS = {
     405: b"use POST",
     413: b"body too large",
 }
-ODD_SHAPE = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
+ODD_SHAPE = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
+"""What Bolt raises, also from its error handling, at a payload that is not built as Slack builds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +62,9 @@ class Receiver:
             text = body.decode()
             if not _has_shape(text, content_type=headers.get("content-type", [""])[0]):
                 return _refused(400)
-            request = BoltRequest(body=text, headers=dict(headers))
+            answer = self._app.dispatch(BoltRequest(body=text, headers=dict(headers)))
         except ODD_SHAPE:
             return _refused(400)
-        answer = self._app.dispatch(request)
         return Response(status=answer.status, headers=dict(answer.first_headers()), body=answer.body.encode())
 
 

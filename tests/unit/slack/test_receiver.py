@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bot.local.system import ManualClock
 from bot.slack import gate
 from bot.slack.app import create_app
+from bot.slack.controls import Action
 from bot.slack.receiver import Receiver
 from bot.slack.settings import SlackSettings
 from tests.unit.slack.world import TEAM, YOU, World
@@ -165,6 +166,35 @@ def test_no_odd_payload_is_answered_with_an_exception(receiver, payload):
     answer = post(receiver, form(payload=json.dumps(payload)))
 
     assert answer.status in (200, 400, 404)
+
+
+def pressed(world, action, value):
+    """A block_actions payload as Slack sends it."""
+    return {
+        "type": "block_actions",
+        "team": {"id": TEAM},
+        "user": {"id": YOU, "team_id": TEAM, "name": "you"},
+        "channel": {"id": "C0000000001"},
+        "container": {"type": "message", "message_ts": "1.2", "channel_id": "C0000000001"},
+        "message": {"ts": "1.2"},
+        "state": {"values": {}},
+        "response_url": f"{world.slack.base_url}/actions/T1/none",
+        "actions": [
+            {"type": "button", "action_id": action, "value": value, "action_ts": "3.4", "block_id": "b"}
+        ],
+    }
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
+@given(
+    st.sampled_from(Action),
+    st.sampled_from(["user", "channel", "container", "message", "state", "response_url", "actions", "team"]),
+    json_values,
+)
+def test_a_control_with_a_broken_payload_is_answered(world, receiver, action, broken, odd):
+    payload = {**pressed(world, action, "a" * 26), broken: odd}
+
+    assert post(receiver, form(payload=json.dumps(payload))).status in (200, 400, 404)
 
 
 def test_a_token_in_the_environment_is_ignored_without_a_word(world, monkeypatch, caplog):
