@@ -88,16 +88,16 @@ def stale(root: Path = ROOT) -> dict[Path, str]:
     return {path: text for path, text in documents(root).items() if _read(path) != text}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     """0 when everything is current afterwards, 3 when --check found something stale."""
     parser = argparse.ArgumentParser(
         prog="python -m infra.docs", description="Write the generated documents."
     )
     parser.add_argument("--check", action="store_true", help="only say what is stale")
     check = parser.parse_args(argv).check
-    found = stale()
+    found = stale(root)
     for path, text in found.items():
-        print(f"{path.relative_to(ROOT)} {'is stale' if check else 'written'}")
+        print(f"{path.relative_to(root)} {'is stale' if check else 'written'}")
         if not check:
             path.write_text(text, encoding="utf-8")
     return STALE if check and found else DONE

@@ -1,6 +1,7 @@
 """The generated documents say what the code does."""
 
 import re
+import shutil
 
 import pytest
 
@@ -57,6 +58,28 @@ def test_a_block_that_nobody_generates_is_an_error():
         docs.renewed("<!-- begin weather -->\n<!-- end weather -->")
 
 
-def test_check_tells_and_changes_nothing(capsys):
-    assert docs.main(["--check"]) == docs.DONE
-    assert capsys.readouterr().out == ""
+@pytest.fixture
+def spoilt(tmp_path):
+    """The documents with one generated file and one generated block out of date."""
+    shutil.copytree(docs.ROOT / "docs", tmp_path / "docs")
+    page = tmp_path / "docs" / "settings.md"
+    page.write_text(page.read_text().replace("`IMAGINE_HOME` |", "`IMAGINE_HOUSE` |"))
+    (tmp_path / "docs" / "slack-app.json").unlink()
+    return tmp_path
+
+
+def test_check_names_what_is_stale_and_changes_nothing(spoilt, capsys):
+    before = (spoilt / "docs" / "settings.md").read_text()
+
+    assert docs.main(["--check"], root=spoilt) == docs.STALE
+    assert capsys.readouterr().out.splitlines() == [
+        "docs/settings.md is stale",
+        "docs/slack-app.json is stale",
+    ]
+    assert (spoilt / "docs" / "settings.md").read_text() == before
+
+
+def test_writing_anew_makes_everything_current(spoilt):
+    assert docs.main([], root=spoilt) == docs.DONE
+    assert docs.main(["--check"], root=spoilt) == docs.DONE
+    assert "IMAGINE_HOUSE" not in (spoilt / "docs" / "settings.md").read_text()

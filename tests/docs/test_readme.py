@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -164,21 +165,33 @@ def _running(line: list[str], folder: Path, **settings: str) -> Iterator[subproc
         stderr=subprocess.STDOUT,
         text=True,
     )
-    try:
-        with process:
+    with process:
+        try:
             yield process
+        finally:
             process.terminate()
-    finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Gently first: it has children of its own to end."""
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
         process.kill()
 
 
 def _read_until(process: subprocess.Popen[str], words: str) -> bool:
-    """Read on until a line holds the words; a process that ends before is told with its output."""
+    """Read on until a line holds the words; else fail with what it said before it ended, or was ended."""
+    impatient = Timer(PATIENCE, process.terminate)
+    impatient.start()
     seen = ""
     for line in process.stdout or ():
         seen += line
         if words in line:
+            impatient.cancel()
             return True
+    impatient.cancel()
     pytest.fail(f"it ended without saying {words!r}:\n{seen}")
 
 
