@@ -4,6 +4,7 @@ A setting comes from the environment, else from the settings file, else from its
 where it came from so that `imagine config show` can say so. Secrets never appear in a repr.
 """
 
+import math
 import os
 import tomllib
 from collections.abc import Callable, Mapping
@@ -28,7 +29,19 @@ class Setting:
 
 
 def _whole(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ValueError("must be a whole number, 0 or more")
     return int(text)
+
+
+def _amount(text: str) -> float:
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = math.nan
+    if not 0 <= amount < math.inf:
+        raise ValueError("must be a number, 0 or more")
+    return amount
 
 
 def _names(text: str) -> frozenset[str]:
@@ -91,7 +104,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="IMAGINE_MONTH_GPU_SECONDS", default="0", meaning="GPU seconds a month (0: none)", read=_whole
     ),
-    Setting(name="IMAGINE_DOLLARS_PER_HOUR", default="1.52", meaning="price of the instance", read=float),
+    Setting(name="IMAGINE_DOLLARS_PER_HOUR", default="1.52", meaning="price of the instance", read=_amount),
     Setting(name="IMAGINE_BLOCKED_PHRASES", default="", meaning="file with one phrase a line"),
     Setting(name="IMAGINE_WINDOW", default="3", meaning="drawings in flight at once", read=_whole),
     Setting(name="IMAGINE_STEPS", default="20", meaning="steps when nobody names them", read=_whole),

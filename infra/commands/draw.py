@@ -13,7 +13,7 @@ from pathlib import Path
 from bot import config
 from bot.bootstrap import Machine, build_machine
 from bot.domain import messages
-from bot.domain.errors import Refused
+from bot.domain.errors import ConfigError, Refused
 from bot.domain.job import Address, Job, Outcome, SinkKind, state_of
 from bot.domain.prompt import caret_line
 from bot.services.core import Caller
@@ -41,6 +41,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def run(arguments: argparse.Namespace) -> int:
     """Draw; 0 done, 1 failed, 2 when the line cannot be drawn as it stands."""
     line = Line(sys.stderr, silent=arguments.json)
+    _make_folder(arguments.out)
     try:
         with tempfile.TemporaryDirectory(prefix="imagine-") as home, _endpoint(arguments, Path(home)) as url:
             settings = {"IMAGINE_HOME": f"{home}/bot", "IMAGINE_ENDPOINT_URL": url}
@@ -51,6 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
     except (Refused, ChildFailed) as failed:
         return _report_failure(_reason(failed), as_json=arguments.json)
     return _report(job, arguments, line)
+
+
+def _make_folder(folder: Path) -> None:
+    """Before anything is drawn. Raises ConfigError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot write to --out {folder}: {error.strerror}; name another folder") from error
 
 
 @contextmanager
