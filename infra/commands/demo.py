@@ -32,7 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     if is_taken(arguments.port):
         print(
-            f"imagine demo: port {arguments.port} is taken. Use another one: make demo PORT={arguments.port + 1}",
+            f"imagine demo: port {arguments.port} is taken. "
+            f"Use another one: make demo PORT={arguments.port + 1}",
             file=sys.stderr,
         )
         return 1
