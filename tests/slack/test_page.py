@@ -123,6 +123,17 @@ class TestSending:
         assert dict(parse_qsl(bot.requests[0].content.decode()))["text"] == "a red fox"
         assert shown(browser) == []
 
+    @pytest.mark.parametrize("line", ["/imagine\ta fox", "/imagine\na fox", "/imagine   a fox  "])
+    def test_any_white_space_ends_the_commands_name(
+        self, browser: httpx.Client, bot: RecordingBot, line: str
+    ) -> None:
+        assert send(browser, text=line) == {"ok": True}
+
+        assert dict(parse_qsl(bot.requests[0].content.decode()))["text"] == "a fox"
+
+    def test_a_reply_to_nothing_is_refused(self, browser: httpx.Client) -> None:
+        assert send(browser, text="hello", thread_ts="1.000001") == {"ok": False, "error": "thread_not_found"}
+
     def test_a_failing_command_says_so_as_slack_does(self, browser: httpx.Client, bot: RecordingBot) -> None:
         bot.answers = [httpx.Response(500)]
 
@@ -234,6 +245,17 @@ class TestActing:
 
         assert answer == {"ok": True, "warning": "This did not work (dispatch_failed). Try again."}
 
+    @pytest.mark.parametrize("state", [None, [], "x", {"b": 1}, {"b": {"go": 2}}, {"c": {"go": {}}}])
+    def test_a_state_of_another_shape_is_left_out(
+        self, browser: httpx.Client, client: WebClient, bot: RecordingBot, state: Any
+    ) -> None:
+        ts = client.chat_postMessage(channel=PICTURES, text="x", blocks=CARD)["ts"]
+
+        assert self.act(browser, ts=ts, block_id="b", action_id="go", state=state) == {"ok": True}
+
+        told = json.loads(dict(parse_qsl(bot.requests[0].content.decode()))["payload"])
+        assert told["state"] == {"values": {}}
+
     def test_a_control_that_is_not_there_is_refused(self, browser: httpx.Client, client: WebClient) -> None:
         ts = client.chat_postMessage(channel=PICTURES, text="x", blocks=CARD)["ts"]
 
@@ -269,6 +291,15 @@ class TestShowing:
             client.chat_postEphemeral(channel=PICTURES, user=user, text=f"for {user}")
 
         assert [(m["text"], m["ephemeral"]) for m in shown(browser)] == [("for U0000000001", True)]
+
+    def test_another_persons_ephemeral_cannot_be_opened(
+        self, browser: httpx.Client, client: WebClient
+    ) -> None:
+        other = client.chat_postEphemeral(channel=PICTURES, user="U0000000002", text="secret")["message_ts"]
+
+        answer = browser.get("/page/thread", params={"channel": PICTURES, "ts": other}).json()
+
+        assert answer == {"ok": False, "error": "thread_not_found"}
 
     def test_files_come_with_size_and_address(self, browser: httpx.Client, client: WebClient) -> None:
         content = picture()

@@ -80,6 +80,7 @@ class Uploads:
     def delete(self, file: File) -> None:
         """Take the file from every message; a message that held nothing else goes too."""
         file.deleted, file.content = True, b""
+        self._tickets = {secret: kept for secret, kept in self._tickets.items() if kept.file_id != file.id}
         for message in file.shares:
             if self._workspace.find(message.channel, message.ts) is not message:
                 continue

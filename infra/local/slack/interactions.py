@@ -222,6 +222,12 @@ class Interactions:
         return event | {"channel": channel.id, "channel_type": kind, "event_ts": message.ts}
 
 
+def split_command(line: str) -> tuple[str, str]:
+    """The command's name and its text, which any white space separates."""
+    name, *text = line.split(maxsplit=1)
+    return name, text[0].rstrip() if text else ""
+
+
 def escape(text: str) -> str:
     """Text as Slack hands it on: exactly ``&``, ``<`` and ``>`` become entities."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -300,6 +306,13 @@ def chosen_values(state: Any) -> tuple[str, ...]:
     return tuple(
         str(option["value"]) for option in options if isinstance(option, Mapping) and "value" in option
     )
+
+
+def read_state(value: Any) -> State:
+    """The state of a message's menus as the page sends it; what has not that shape is left out."""
+    if not isinstance(value, Mapping):
+        return {}
+    return {block_id: elements for block_id, elements in value.items() if isinstance(elements, Mapping)}
 
 
 def _state_of(use: ControlUse, element: dict[str, Any], state: State) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from infra.local.slack.app import Command
 from infra.local.slack.delivery import Delivered
 from infra.local.slack.errors import SlackError
-from infra.local.slack.interactions import ControlUse, chosen_values, escape
+from infra.local.slack.interactions import ControlUse, chosen_values, escape, read_state, split_command
 from infra.local.slack.payloads import file_path
 from infra.local.slack.platform import Platform
 from infra.local.slack.sessions import Sessions
@@ -73,7 +74,7 @@ class PageRoutes:
         me, channel = self._seen(request)
         ts, workspace = request.query_params.get("ts", ""), self.platform.workspace
         parent = workspace.find(channel.id, ts) if channel else None
-        if me is None or channel is None or parent is None:
+        if me is None or channel is None or parent is None or not _is_for(parent, me):
             return _refused("thread_not_found")
         replies = [
             m for m in workspace.messages(channel.id) if m.is_reply and m.thread_ts == ts and _is_for(m, me)
@@ -92,36 +93,35 @@ class PageRoutes:
             return await self._command(text, me, channel, thread_ts)
         if channel.is_archived:
             return _refused("is_archived")
+        if thread_ts is not None and self.platform.workspace.find(channel.id, str(thread_ts)) is None:
+            return _refused("thread_not_found")
         self._say(text, me, channel, thread_ts)
         return JSONResponse({"ok": True})
 
     async def action(self, request: Request) -> Response:
         me, asked = await self._asked(request)
-        channel = self._channel(me, asked.get("channel"))
-        message = self.platform.workspace.find(channel.id, str(asked.get("ts", ""))) if channel else None
-        if me is None or message is None or not _is_for(message, me):
+        message = self._message(me, asked)
+        if me is None or message is None:
             return _refused("message_not_found")
         use = ControlUse(
             block_id=str(asked.get("block_id", "")),
             action_id=str(asked.get("action_id", "")),
             values=chosen_values(asked),
         )
-        state = asked.get("state") if isinstance(asked.get("state"), Mapping) else {}
+        state = read_state(asked.get("state"))
         try:
             delivered = await self.platform.interactions.use_control(
                 use, user=me, message=message, state=state
             )
         except SlackError as refusal:
             return _refused(refusal.code)
-        return JSONResponse(
-            {"ok": True} if delivered.ok else {"ok": True, "warning": warning_text(delivered)}
-        )
+        warning = {} if delivered.ok else {"warning": warning_text(delivered)}
+        return JSONResponse({"ok": True, **warning})
 
     async def dismiss(self, request: Request) -> Response:
         me, asked = await self._asked(request)
-        channel = self._channel(me, asked.get("channel"))
-        message = self.platform.workspace.find(channel.id, str(asked.get("ts", ""))) if channel else None
-        if me is None or message is None or message.ephemeral_to != me.id:
+        message = self._message(me, asked)
+        if message is None or message.ephemeral_to is None:
             return _refused("message_not_found")
         self.platform.workspace.delete(message)
         return JSONResponse({"ok": True})
@@ -146,14 +146,15 @@ class PageRoutes:
             pump.cancel()
 
     async def _pump(self, socket: WebSocket, me: User, changes: asyncio.Queue[Change]) -> None:
-        while True:
-            change = await changes.get()
-            channel = self.platform.workspace.channels[change.channel]
-            if change.for_user in {None, me.id} and _may_see(me, channel):
-                await socket.send_json(change_json(self.platform.workspace, change))
+        workspace = self.platform.workspace
+        with suppress(WebSocketDisconnect):
+            while True:
+                change = await changes.get()
+                if change.for_user in {None, me.id} and _may_see(me, workspace.channels[change.channel]):
+                    await socket.send_json(change_json(workspace, change))
 
     async def _command(self, text: str, me: User, channel: Channel, thread_ts: str | None) -> Response:
-        name, _, rest = text.partition(" ")
+        name, rest = split_command(text)
         command = next((c for c in self.platform.app.commands if c.command == name), None)
         if name == "/invite":
             return self._invite(channel)
@@ -161,7 +162,7 @@ class PageRoutes:
             return _refused(f"{name} is not a valid command. Messages that start with a “/” are commands.")
         if thread_ts is not None:
             return _refused(f"{name} is not supported in threads. Sorry!")
-        delivered = await self.platform.interactions.command(command, rest.strip(), user=me, channel=channel)
+        delivered = await self.platform.interactions.command(command, rest, user=me, channel=channel)
         return JSONResponse({"ok": True}) if delivered.ok else _refused(failure_text(command, delivered))
 
     def _invite(self, channel: Channel) -> Response:
@@ -187,6 +188,12 @@ class PageRoutes:
         except ValueError:
             asked = {}
         return self.sessions.user_of(request), asked if isinstance(asked, dict) else {}
+
+    def _message(self, me: User | None, asked: Mapping[str, Any]) -> Message | None:
+        """The message that was asked about, when this person can see it."""
+        channel = self._channel(me, asked.get("channel"))
+        message = self.platform.workspace.find(channel.id, str(asked.get("ts", ""))) if channel else None
+        return message if message is not None and me is not None and _is_for(message, me) else None
 
     def _channel(self, me: User | None, channel_id: Any) -> Channel | None:
         channel = self.platform.workspace.channels.get(str(channel_id))

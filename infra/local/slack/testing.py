@@ -21,7 +21,7 @@ import httpx
 from infra.local.slack.clock import Clock, ManualClock
 from infra.local.slack.delivery import Delivered
 from infra.local.slack.faults import Faults
-from infra.local.slack.interactions import ControlUse, State, interactive_elements
+from infra.local.slack.interactions import ControlUse, State, interactive_elements, split_command
 from infra.local.slack.page_routes import message_json
 from infra.local.slack.platform import Platform
 from infra.local.slack.server import LocalServer, Settings, build_server
@@ -277,7 +277,7 @@ class LocalSlack:
     # Inside
 
     async def _command(self, line: str, user: str, channel: str) -> Delivered:
-        name, _, text = line.partition(" ")
+        name, text = split_command(line)
         command = next((c for c in self.platform.app.commands if c.command == name), None)
         if command is None:
             raise LookupError(f"the manifest has no command {name!r}")

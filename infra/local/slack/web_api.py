@@ -456,7 +456,6 @@ def _length(call: Call) -> int:
 def complete_upload(call: Call) -> dict[str, Any]:
     titles = _titles(call.args.get("files"))
     shares = [_share(call, _channel_to_upload_in(call, name)) for name in _upload_channels(call)]
-    _check_not_deleted(call, titles)
     files = call.platform.uploads.complete(titles, user=call.bot, shares=shares)
     return {"files": [call.file(file) for file in files]}
 
@@ -498,13 +497,6 @@ def _share(call: Call, channel: Channel) -> Share:
     if any(block["type"] == "markdown" for block in blocks or []):
         raise SlackError("internal_error")
     return Share(channel=channel, thread_ts=_thread(call, channel), text=comment, blocks=blocks)
-
-
-def _check_not_deleted(call: Call, titles: Mapping[str, str | None]) -> None:
-    for file_id in titles:
-        file = call.workspace.files.get(file_id)
-        if file is not None and file.deleted:
-            raise SlackError("file_not_found")
 
 
 def file_info(call: Call) -> dict[str, Any]:

@@ -227,7 +227,7 @@ class Workspace:
 
     def delete(self, message: Message) -> None:
         """Remove a message; the parent of a thread leaves a tombstone so that its replies stay reachable."""
-        if message.ephemeral_to is None and self.replies(message.channel, message.ts):
+        if self.replies(message.channel, message.ts):
             self.edit(
                 message,
                 mark_edited=False,
