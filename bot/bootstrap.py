@@ -13,7 +13,7 @@ from bot.domain.job import SinkKind
 from bot.domain.prices import Rate
 from bot.domain.prompt.catalogue import Catalogue
 from bot.domain.request import Caps, Defaults
-from bot.domain.times import ONE_MACHINE
+from bot.domain.times import DAY, ONE_MACHINE
 from bot.local.database import Database
 from bot.local.folder_objects import FolderObjects
 from bot.local.folder_sink import FolderSink
@@ -23,6 +23,7 @@ from bot.local.inference_server import InferenceServer
 from bot.local.journal import LineJournal
 from bot.local.poll_sink import PollSink
 from bot.local.queue import InProcessQueue
+from bot.local.retention import Retention
 from bot.local.runtime import Runtime
 from bot.local.sqlite_cells import SqliteCells
 from bot.local.sqlite_jobs import SqliteJobs
@@ -125,7 +126,10 @@ def build_machine(
         process=Process(boot=ids.token(), alone=True),
     )
     core = refit(core)
-    runtime = Runtime(core, nudges=nudges, arrivals=arrivals, progress=endpoint.progress)
+    retention = Retention(database, objects, journal, seconds=core.times.retention_days * DAY)
+    runtime = Runtime(
+        core, nudges=nudges, arrivals=arrivals, progress=endpoint.progress, forget=retention.forget
+    )
     return Machine(core=core, runtime=runtime, endpoint=endpoint, database=database, home=home)
 
 

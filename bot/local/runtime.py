@@ -18,11 +18,14 @@ from bot.services.sweep import BATCH, revive, sweep
 from bot.services.work import advance, take_result
 
 WORKERS = 2
+FORGET_EVERY = 600.0
 Progress = Callable[[], Mapping[str, tuple[int, int]]]
 
 
 class Runtime:
-    """Start it once, stop it once. `arrivals` carries the jobs whose object has arrived."""
+    """Start it once, stop it once. `arrivals` carries the jobs whose object has arrived, `forget` removes
+    what is older than its retention.
+    """
 
     def __init__(
         self,
@@ -31,6 +34,7 @@ class Runtime:
         nudges: InProcessQueue,
         arrivals: InProcessQueue,
         progress: Progress,
+        forget: Callable[[float], object],
         sweep_every: float = 1.0,
         progress_every: float = 3.0,
     ) -> None:
@@ -44,6 +48,7 @@ class Runtime:
             *(("result", self._loop(arrivals, take_result)) for _ in range(WORKERS)),
             ("sweep", self._every(sweep_every, lambda: sweep(core))),
             ("progress", self._every(progress_every, self._show_progress)),
+            ("retention", self._every(FORGET_EVERY, lambda: forget(core.clock.now()))),
         ]
         self._threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in loops]
 
