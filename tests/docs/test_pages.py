@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from bot import config
 from tests.docs.markdown import ROOT, Page
 
 SECTIONS = {
@@ -61,6 +62,26 @@ def test_a_page_has_the_sections_people_look_for(name):
     missing = [section for section in SECTIONS[name] if section not in page(name).headings]
 
     assert missing == []
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_every_make_target_named_in_a_page_exists(name):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    here = page(name)
+    named = set(re.findall(r"`make ([a-z-]+)", here.text))
+    named |= {line.split()[1] for line in here.lines_of("sh") if line.startswith("make ")}
+
+    assert named - targets == set()
+
+
+def test_the_settings_file_on_the_page_can_be_read(tmp_path):
+    file = tmp_path / "imagine.toml"
+    file.write_text("\n".join(page("docs/settings.md").lines_of("toml")), encoding="utf-8")
+
+    read = config.load({}, file=file)
+
+    assert read["IMAGINE_ADMINS"] == {"U0123456789"}
+    assert "file" in {value.source for value in read.values.values()}
 
 
 def test_contributing_has_every_recipe():
