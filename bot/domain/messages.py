@@ -124,7 +124,6 @@ DETAILS = "Details"
 DELETE = "Delete"
 DELETE_FOR_GOOD = "Delete for everyone"
 CONFIRM_DELETE = "Delete the pictures and their files for everyone? They cannot be brought back."
-MORE = "More"
 PICK = "Picture"
 PICTURE_NUMBER = "Picture {number}"
 
