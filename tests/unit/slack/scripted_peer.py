@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
@@ -61,6 +62,12 @@ class Peer:
     @property
     def url(self):
         return f"http://127.0.0.1:{self._server.getsockname()[1]}/"
+
+    def wait_for_requests(self, count, *, patience=5.0):
+        """Until so many requests were read; a client may give up before we have read its request."""
+        deadline = time.monotonic() + patience
+        while len(self.requests) < count and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def close_connections(self):
         """What a server does with connections that idled too long."""

@@ -12,6 +12,8 @@ from bot.domain.job import Outcome, job_id
 from bot.slack.place import address
 from bot.slack.settings import Mention, SlackSettings
 from bot.slack.thread_sink import SlackThreadSink
+from infra.local.slack.clock import ManualClock
+from infra.local.slack.testing import LocalSlack
 from infra.slack_manifest import manifest
 from tests.unit.slack.factories import NOW, announced, done, make_job, make_result, stage, submitted
 from tests.unit.slack.world import TEAM, World, png
@@ -48,6 +50,14 @@ def allowed_to_look():
     scoped["oauth_config"]["scopes"]["bot"].append("channels:history")
     with World(settings=HISTORY) as world:
         world.slack.reinstall(scoped)
+        yield world
+
+
+@pytest.fixture
+def slow_files():
+    """A workspace that takes a second to get an uploaded file ready; its clock is moved by hand."""
+    with World(slack=LocalSlack(clock=ManualClock())) as world:
+        world.slack.faults.readiness_seconds = 1.0
         yield world
 
 
@@ -234,12 +244,12 @@ def test_a_card_in_a_thread_and_its_pictures_share_the_thread(world):
     assert [len(reply.files) for reply in world.slack.thread("pictures", parent.ts)] == [0, 1]
 
 
-def test_a_delivery_is_seen_once_slack_shows_the_share(world):
-    world.slack.faults.readiness_seconds = 0.2
-    job = delivered(world)
+def test_a_delivery_is_seen_once_slack_shows_the_share(slow_files):
+    job = delivered(slow_files)
 
-    assert not world.sink.delivered(job)
-    assert world.slack.wait_for(lambda: world.sink.delivered(job))
+    assert not slow_files.sink.delivered(job)
+    slow_files.slack.advance(2)
+    assert slow_files.sink.delivered(job)
 
 
 def test_a_file_that_nobody_completed_is_not_delivered(world):
@@ -278,13 +288,13 @@ def test_the_finished_card_shows_the_picture(world):
     assert list(card.controls) == ["vary", "reroll", "more"]
 
 
-def test_a_file_slack_does_not_know_yet_is_shown_when_the_card_is_finished_again(world):
-    world.slack.faults.readiness_seconds = 0.1
+def test_a_file_slack_does_not_know_yet_is_shown_when_the_card_is_finished_again(slow_files):
+    world = slow_files
     job = delivered(world)
     world.sink.finish(stage(job))
     assert "in the thread" in world.slack.messages()[0].words
 
-    world.slack.wait_for(lambda: world.sink.delivered(job))
+    world.slack.advance(2)
     world.sink.finish(stage(dataclasses.replace(job, done_at=NOW)))
 
     assert "image" in [block["type"] for block in world.slack.messages()[0].blocks]

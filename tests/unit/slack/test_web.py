@@ -100,12 +100,13 @@ def test_a_reply_cut_in_the_middle_is_ambiguous(peer, web):
         post(web)
 
 
-def test_a_peer_that_does_not_answer_in_time_is_ambiguous(peer):
-    peer.script = [b"HTTP/1.1 200 -\r\n"]
-    impatient = SlackWeb(tokens=FixedToken("t"), base_url=peer.url, timeout=0.05)
+def test_a_peer_that_does_not_answer_in_time_is_ambiguous_and_not_asked_again():
+    with Peer(script=[b"HTTP/1.1 200 -\r\n"]) as peer:
+        impatient = SlackWeb(tokens=FixedToken("t"), base_url=peer.url, timeout=0.05)
+        with pytest.raises(Ambiguous):
+            impatient.call("files.info", file="F1")
+        peer.wait_for_requests(1)
 
-    with pytest.raises(Ambiguous):
-        impatient.call("files.info", file="F1")
     assert len(peer.requests) == 1
 
 
