@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain import messages
@@ -35,6 +35,7 @@ def test_a_refusal_reads_well_without_its_facts(code):
     assert "{" not in messages.refusal(code, {})
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30), st.dictionaries(st.text(max_size=8), st.integers() | st.text(max_size=20)))
 def test_any_code_and_any_facts_make_a_sentence(code, facts):
     assert messages.refusal(code, facts)
@@ -46,6 +47,7 @@ def test_gpu_time_is_told_in_the_unit_people_compare():
     assert "60 min of 60 min, and this needs 12 s" in messages.refusal("quota_spent", facts)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(State),
     st.sampled_from(Warmth),
