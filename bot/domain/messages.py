@@ -83,7 +83,6 @@ REFUSALS: Mapping[str, str] = {
     "still_drawing": "It is still being drawn. Cancel it on its card, or wait until it is done.",
     "deleted": "That was deleted. Send the line again to draw it anew.",
     "not_held": "Job {job} is not held for review; nothing was changed.",
-    "over_capacity": "Too many jobs are waiting right now. Try again in a few minutes.",
     "other_workspace": "This app works for members of its own workspace only.",
     "prompt": "This line cannot be drawn as it stands.",
     "cannot_post": "I cannot post in this channel. Invite me with /invite @Imagine and press again.",

@@ -13,20 +13,25 @@ _TRIES = 5
 
 
 def cancel(core: Core, caller: Caller, *, job_ref: str | None) -> tuple[Job, ...]:
-    """Cancel one job, or with "all" or None every open one of the caller's; returns those cancelled.
+    """Cancel one job, the caller's latest open one (None), or every open one ("all"); returns those cancelled.
 
     A drawing under way stops between two steps where the endpoint can do that; elsewhere its result is
     discarded. Raises Refused: no_such_job, not_yours, too_late_to_cancel, nothing_to_cancel.
     """
-    if job_ref is not None and job_ref != ALL:
-        job = _own(core, caller, job_ref)
-        if not is_unresolved(job):
-            raise Refused("too_late_to_cancel", job=job.id)
-        return (_cancel_one(core, job),)
-    waiting = [job for job in own_jobs(core, caller) if is_unresolved(job)]
-    if not waiting:
+    if job_ref is None or job_ref == ALL:
+        return tuple(_cancel_one(core, job) for job in _open_jobs(core, caller, job_ref))
+    job = _own(core, caller, job_ref)
+    if not is_unresolved(job):
+        raise Refused("too_late_to_cancel", job=job.id)
+    return (_cancel_one(core, job),)
+
+
+def _open_jobs(core: Core, caller: Caller, job_ref: str | None) -> tuple[Job, ...]:
+    """The caller's undecided jobs, newest first."""
+    found = tuple(job for job in own_jobs(core, caller) if is_unresolved(job))
+    if not found:
         raise Refused("nothing_to_cancel")
-    return tuple(_cancel_one(core, job) for job in waiting)
+    return found if job_ref == ALL else found[:1]
 
 
 def delete(core: Core, caller: Caller, *, job_ref: str) -> Job:

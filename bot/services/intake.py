@@ -78,6 +78,8 @@ def imagine(core: Core, caller: Caller, *, text: str, source_key: str, sink: Add
 def reroll(core: Core, caller: Caller, *, job_ref: str, source_key: str, sink: Address) -> Accepted:
     """The same request with fresh seeds. Raises Refused."""
     job = find_job(core, caller, job_ref)
+    if job.deleted_at is not None:
+        raise Refused("deleted")
     request = dataclasses.replace(job.request, seed=None, subseed=None, subseed_strength=0.0)
     return accept(
         core, caller, _again(job, request, source_key=source_key, sink=sink, guard=f"reroll/{job.id}")

@@ -28,21 +28,25 @@ def advance(core: Core, job_id: str) -> None:
 
     Raises PeerError when the row itself cannot be read or written: the sweep comes again.
     """
-    job = core.jobs.get(job_id)
     hand = Hand(core=core, owner=f"{core.process.boot}:{core.ids.token()}")
+    job = _due_job(core, job_id)
     for _ in range(MAX_PASS):
-        if job is None or not hand.may_take(job) or not _is_due(core, job):
+        if job is None or not hand.may_take(job):
             return
         try:
             job = _take_step(hand, job)
         except (Overtaken, JobMoved):
-            job = core.jobs.get(job_id)
+            job = _due_job(core, job_id)
 
 
-def _is_due(core: Core, job: Job) -> bool:
-    """A failed try waits for its back-off, whatever hints arrive meanwhile."""
-    waits = job.attempts > 0 and (job.next_check_at or 0.0) > core.clock.now()
-    return not waits
+def _due_job(core: Core, job_id: str) -> Job | None:
+    """The row, unless a failed try of somebody's waits for its back-off, whatever hints arrive meanwhile.
+
+    A pass that has begun is past that: it looks at its own delivery at once, not when its lease is over.
+    """
+    job = core.jobs.get(job_id)
+    waits = job is not None and job.attempts > 0 and (job.next_check_at or 0.0) > core.clock.now()
+    return None if waits else job
 
 
 def _take_step(hand: Hand, job: Job) -> Job | None:

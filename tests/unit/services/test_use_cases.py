@@ -298,6 +298,32 @@ def test_cancelling_a_drawing_stops_it(core):
     assert refusal_of(lambda: control.cancel(core, ME, job_ref="all")) == "nothing_to_cancel"
 
 
+def test_cancel_takes_the_latest_job_and_all_takes_every_one(core):
+    jobs = []
+    for number in range(3):
+        core.clock.advance(1)
+        jobs.append(ask(core, f"fox {number}", key=f"k{number}").job)
+
+    (latest,) = control.cancel(core, ME, job_ref=None)
+    rest = control.cancel(core, ME, job_ref="all")
+
+    assert latest.id == jobs[2].id
+    assert {job.id for job in rest} == {jobs[0].id, jobs[1].id}
+
+
+def test_a_deleted_job_is_not_drawn_again(core):
+    job = draw(core, ask(core).job)
+    control.delete(core, ME, job_ref=job.id)
+
+    assert (
+        refusal_of(lambda: intake.reroll(core, ME, job_ref=job.id, source_key="k2", sink=POLL)) == "deleted"
+    )
+    assert (
+        refusal_of(lambda: intake.vary(core, ME, job_ref=job.id, index=0, source_key="k3", sink=POLL))
+        == "deleted"
+    )
+
+
 def test_a_result_after_the_cancel_changes_nothing(core):
     job = ask(core).job
     advance(core, job.id)
