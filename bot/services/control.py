@@ -13,7 +13,7 @@ _TRIES = 5
 
 
 def cancel(core: Core, caller: Caller, *, job_ref: str | None) -> tuple[Job, ...]:
-    """Cancel one job, the caller's latest open one (None), or every open one ("all"); returns those cancelled.
+    """Cancel one job, the caller's latest open one (None) or all of them ("all"); returns those cancelled.
 
     A drawing under way stops between two steps where the endpoint can do that; elsewhere its result is
     discarded. Raises Refused: no_such_job, not_yours, too_late_to_cancel, nothing_to_cancel.
