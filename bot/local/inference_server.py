@@ -124,16 +124,16 @@ class InferenceServer:
     ) -> Answer:
         """The whole answer by the deadline, though a server may send it byte by byte."""
         _wait_until(connected, deadline)
-        response = connection.getresponse()
         body = bytearray()
-        while piece := response.read1(PIECE):
-            body += piece
-            if len(body) > self._most_bytes:
-                raise Rejected("reply_too_large")
-            _wait_until(connected, deadline)
-        if response.length:
-            raise http.client.IncompleteRead(b"", response.length)
-        return Answer(status=response.status, body=bytes(body))
+        with connection.getresponse() as response:
+            while piece := response.read1(PIECE):
+                body += piece
+                if len(body) > self._most_bytes:
+                    raise Rejected("reply_too_large")
+                _wait_until(connected, deadline)
+            if response.length:
+                raise http.client.IncompleteRead(b"", response.length)
+            return Answer(status=response.status, body=bytes(body))
 
 
 def json_object(body: bytes) -> dict[str, Any]:

@@ -92,7 +92,6 @@ class _Exchange(BaseHTTPRequestHandler):
     server_version = "imagine"
     sys_version = ""
     timeout = PATIENCE
-    wbufsize = -1
     disable_nagle_algorithm = True
 
     def exchange(self) -> None:
@@ -125,7 +124,6 @@ class _Exchange(BaseHTTPRequestHandler):
         """Answer and hang up. What the peer still sends is read a while, else it might miss the answer."""
         self.close_connection = True
         self._write(PlainReply(status=status, headers={"connection": "close"}))
-        self.wfile.flush()
         self.connection.shutdown(socket.SHUT_WR)
         self.connection.settimeout(1.0)
         drained = 0
