@@ -20,10 +20,10 @@ _PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 def clip_tokenizer() -> Tokenizer:
     """CLIP's tokenizer; `encode(text).ids` holds no start or end mark."""
-    vocabulary, merges = _vocabulary()
+    tokens, merges = vocabulary()
     tokenizer = Tokenizer(
         models.BPE(
-            vocab=vocabulary,
+            vocab=tokens,
             merges=merges,
             continuing_subword_prefix="",
             end_of_word_suffix="</w>",
@@ -43,7 +43,8 @@ def clip_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
+def vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Token ids by token, and the merges in order of rank."""
     lines = gzip.decompress(_MERGES.read_bytes()).decode().splitlines()
     merges = [(left, right) for left, right in (line.split() for line in lines)]
     letters = _byte_letters()
