@@ -1,37 +1,62 @@
 """What every sink promises. Another one adds a parameter to `stand`."""
 
 import dataclasses
+import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from bot import imaging
+from bot.domain import messages
 from bot.domain.job import Address, Job, Outcome, SinkKind
+from bot.local.database import MEMORY, Database
 from bot.local.folder_sink import FOLDER, STEM, FolderSink
 from bot.local.poll_sink import PollSink
+from bot.local.sqlite_cells import SqliteCells
+from bot.local.system import ManualClock
 from bot.ports import EndpointState, Sink, Stage, Warmth
+from bot.slack.place import address
+from bot.slack.settings import SlackSettings
+from bot.slack.thread_sink import SlackThreadSink
+from bot.slack.web import FixedToken, SlackWeb
+from infra.local.slack.clock import ManualClock as SlackClock
+from infra.local.slack.testing import LocalSlack
+from infra.slack_manifest import manifest
 from tests.contracts.rows import NOW, a_job, a_result, after
 
-PICTURES = (b"first picture", b"second picture")
+
+def _png(colour: str) -> bytes:
+    held = io.BytesIO()
+    Image.new("RGB", (8, 8), colour).save(held, "PNG")
+    return held.getvalue()
+
+
+PICTURES = (_png("red"), _png("blue"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stand:
     """A sink, where its outcomes go, and what a person sees there.
 
-    `outcome` is None where the outcome is read from the row and not from the sink.
+    `shown` is how the two pictures appear: one by one, or as one sheet. `outcome` is None where the outcome
+    is read from the row and not from the sink.
     """
 
     sink: Sink
     address: Address
     pictures: Callable[[Job], tuple[bytes, ...]]
     outcome: Callable[[Job], str | None] | None
+    shown: tuple[bytes, ...] = PICTURES
 
 
-def folder_stand(folder: Path) -> Stand:
-    return Stand(
+@contextmanager
+def folder_stand(folder: Path) -> Iterator[Stand]:
+    yield Stand(
         sink=FolderSink(),
         address=Address(kind=SinkKind.FOLDER, parts={FOLDER: str(folder), STEM: "red-fox-aaaa"}),
         pictures=lambda _job: tuple(path.read_bytes() for path in sorted(folder.glob("[!.]*.png"))),
@@ -39,9 +64,10 @@ def folder_stand(folder: Path) -> Stand:
     )
 
 
-def poll_stand() -> Stand:
+@contextmanager
+def poll_stand(_folder: Path) -> Iterator[Stand]:
     sink = PollSink()
-    return Stand(
+    yield Stand(
         sink=sink,
         address=Address(kind=SinkKind.POLL),
         pictures=lambda job: PICTURES if sink.delivered(job) and job.deleted_at is None else (),
@@ -49,9 +75,51 @@ def poll_stand() -> Stand:
     )
 
 
-@pytest.fixture(params=["folder", "poll"])
-def stand(request, tmp_path: Path) -> Stand:
-    return folder_stand(tmp_path / "out" / "deep") if request.param == "folder" else poll_stand()
+@contextmanager
+def slack_stand(_folder: Path) -> Iterator[Stand]:
+    """The genuine client and sink before the local Slack, with the history scope that lets them look."""
+    app = manifest()
+    app["oauth_config"]["scopes"]["bot"].append("channels:history")
+    with LocalSlack(manifest=app, clock=SlackClock(NOW)) as slack:
+        web = SlackWeb(tokens=FixedToken(slack.bot_token), base_url=slack.api_url)
+        settings = SlackSettings(team_id="T0000000001", history=True)
+        cells = SqliteCells(Database(MEMORY))
+        yield Stand(
+            sink=SlackThreadSink(web=web, cells=cells, clock=ManualClock(), settings=settings),
+            address=address(channel="C0000000001", user="U0000000001"),
+            pictures=lambda job: _files(slack, job),
+            outcome=lambda job: _card_outcome(slack, job),
+            shown=(imaging.grid(PICTURES),),
+        )
+        web.close()
+
+
+def _files(slack: LocalSlack, job: Job) -> tuple[bytes, ...]:
+    if job.announced_ref is None:
+        return ()
+    replies = slack.thread("pictures", job.announced_ref)
+    return tuple(slack.file_bytes(file["id"]) for reply in replies for file in reply.files)
+
+
+def _card_outcome(slack: LocalSlack, job: Job) -> str | None:
+    """A card with pictures has their controls; any other end is told in its own sentence."""
+    (card,) = (shown for shown in slack.messages("pictures") if shown.ts == job.announced_ref)
+    if "reroll" in card.controls:
+        return "ok"
+    return next((outcome for outcome, told in messages.OUTCOMES.items() if told in card.words), None)
+
+
+@pytest.fixture(params=[folder_stand, poll_stand, slack_stand], ids=["folder", "poll", "slack_thread"])
+def stand(request, tmp_path: Path) -> Iterator[Stand]:
+    with request.param(tmp_path / "out" / "deep") as built:
+        yield built
+
+
+@pytest.fixture(params=[folder_stand, poll_stand], ids=["folder", "poll"])
+def repeatable(request, tmp_path: Path) -> Iterator[Stand]:
+    """Sinks whose every call may be repeated. Slack's may not, which is why the machine writes intents."""
+    with request.param(tmp_path / "out" / "deep") as built:
+        yield built
 
 
 def stage(job: Job) -> Stage:
@@ -80,9 +148,9 @@ def test_an_announcement_has_a_reference_by_which_it_is_found_again(stand: Stand
     assert stand.sink.find_announcement(dataclasses.replace(job, announced_ref=None)) == job.announced_ref
 
 
-def test_announcing_again_after_a_lost_reply_makes_no_second_one(stand: Stand):
-    job = announced(stand)
-    assert stand.sink.announce(stage(job)) == job.announced_ref
+def test_announcing_again_after_a_lost_reply_makes_no_second_one(repeatable: Stand):
+    job = announced(repeatable)
+    assert repeatable.sink.announce(stage(job)) == job.announced_ref
 
 
 def test_stages_may_be_shown_at_any_time(stand: Stand):
@@ -100,20 +168,21 @@ def test_prepared_pictures_are_not_visible_yet(stand: Stand):
 
 def test_preparing_again_is_harmless(stand: Stand):
     job = prepared(stand)
-    assert stand.sink.prepare(job, PICTURES) == job.delivery_refs
+    again = stand.sink.prepare(job, PICTURES)
+    assert len(again) == len(job.delivery_refs)
     assert stand.pictures(job) == ()
 
 
 def test_a_delivery_shows_every_picture_whole_and_in_order(stand: Stand):
     job = delivered(stand)
     assert stand.sink.delivered(job)
-    assert stand.pictures(job) == PICTURES
+    assert stand.pictures(job) == stand.shown
 
 
-def test_delivering_again_after_a_lost_reply_shows_nothing_twice(stand: Stand):
-    job = delivered(stand)
-    stand.sink.deliver(job)
-    assert stand.pictures(job) == PICTURES
+def test_delivering_again_after_a_lost_reply_shows_nothing_twice(repeatable: Stand):
+    job = delivered(repeatable)
+    repeatable.sink.deliver(job)
+    assert repeatable.pictures(job) == PICTURES
 
 
 def test_finishing_shows_the_outcome_and_may_be_repeated(stand: Stand):
@@ -121,7 +190,7 @@ def test_finishing_shows_the_outcome_and_may_be_repeated(stand: Stand):
     for _ in range(2):
         stand.sink.finish(stage(job))
     assert stand.outcome is None or stand.outcome(job) == "ok"
-    assert stand.pictures(job) == PICTURES
+    assert stand.pictures(job) == stand.shown
 
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.OK])
@@ -141,7 +210,7 @@ def test_pictures_that_could_not_be_delivered_are_told_as_such(stand: Stand):
 def test_an_audit_leaves_the_one_delivery_alone(stand: Stand):
     job = delivered(stand)
     stand.sink.audit(job)
-    assert stand.pictures(job) == PICTURES
+    assert stand.pictures(job) == stand.shown
 
 
 def test_a_removed_outcome_is_out_of_sight_and_removing_again_is_harmless(stand: Stand):
