@@ -22,6 +22,7 @@ class Times:
     invocation_timeout: float = 600.0
     grace: float = 90.0
     lease: float = 120.0
+    sweep_every: float = 60.0
     nudge_after: float = 60.0
     look_every: float = 60.0
     confirm_first: float = 0.25
@@ -54,6 +55,7 @@ class Times:
 ONE_MACHINE = Times(
     grace=5.0,
     lease=30.0,
+    sweep_every=1.0,
     nudge_after=2.0,
     look_every=2.0,
     confirm_patience=30.0,

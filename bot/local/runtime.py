@@ -35,7 +35,6 @@ class Runtime:
         arrivals: InProcessQueue,
         progress: Progress,
         forget: Callable[[float], object],
-        sweep_every: float = 1.0,
         progress_every: float = 3.0,
     ) -> None:
         self._core = core
@@ -46,7 +45,7 @@ class Runtime:
         loops = [
             *(("worker", self._loop(nudges, advance)) for _ in range(WORKERS)),
             *(("result", self._loop(arrivals, take_result)) for _ in range(WORKERS)),
-            ("sweep", self._every(sweep_every, lambda: sweep(core))),
+            ("sweep", self._every(core.times.sweep_every, lambda: sweep(core))),
             ("progress", self._every(progress_every, self._show_progress)),
             ("retention", self._every(FORGET_EVERY, lambda: forget(core.clock.now()))),
         ]

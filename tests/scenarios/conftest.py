@@ -25,9 +25,9 @@ def make_stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeS
             slack = ending.enter_context(LocalSlack())
             inference = Inference().start()
             ending.callback(inference.stop)
-            ending.callback(inference.engine.release)
             bot = request.param(slack, endpoint_url=inference.url, home=tmp_path / "home", **chosen)
             ending.callback(bot.close)
+            ending.callback(inference.begin_to_stop)
             return Stack(slack=slack, bot=bot, inference=inference)
 
         yield make

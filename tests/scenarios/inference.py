@@ -116,6 +116,12 @@ class Inference:
         _eventually(lambda: app.state.queue.health().proven and self._server is not None)
         return self
 
+    def begin_to_stop(self) -> None:
+        """Free the engine and ask the server to shut down; `stop` waits for it."""
+        self.engine.release()
+        if self._server is not None:
+            self._server.should_exit = True
+
     def stop(self) -> None:
         """Shut down; a drawing that is held then is answered without a picture."""
         if self._server is not None and self._thread is not None:

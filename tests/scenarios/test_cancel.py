@@ -55,18 +55,30 @@ def test_a_job_that_waits_behind_another_is_never_drawn(stack: Stack):
     assert stack.outcomes() == [Outcome.OK, Outcome.CANCELLED]
 
 
-def test_the_command_cancels_ones_own_open_jobs_and_nobody_elses(stack: Stack):
+def test_cancel_all_ends_ones_own_open_jobs_and_nobody_elses(stack: Stack):
     begin(stack)
     stack.imagine("a blue fox")
     stack.imagine("a green fox", user="robin")
     stack.card(number=2)
-    stack.imagine("cancel")
+    stack.imagine("cancel all")
     stack.engine.release()
 
     stack.until(lambda: stack.outcomes() == [Outcome.CANCELLED] * 2)
     stack.ended(number=2)
     assert stack.outcomes("U0000000002") == [Outcome.OK]
     assert "Cancelled 2 jobs." in stack.told()[-1]
+
+
+def test_a_bare_cancel_ends_the_latest_job(stack: Stack):
+    begin(stack)
+    stack.imagine("a blue fox")
+    stack.card(number=1)
+    stack.imagine("cancel")
+    stack.engine.release()
+
+    check_cancelled(stack, number=1)
+    stack.ended(number=0)
+    assert stack.outcomes() == [Outcome.OK, Outcome.CANCELLED]
 
 
 def test_a_job_can_be_cancelled_by_the_first_characters_of_its_id(stack: Stack):
