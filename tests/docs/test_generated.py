@@ -62,6 +62,7 @@ def test_a_block_that_nobody_generates_is_an_error():
 def spoilt(tmp_path):
     """The documents with one generated file and one generated block out of date."""
     shutil.copytree(docs.ROOT / "docs", tmp_path / "docs")
+    docs.main([], root=tmp_path)
     page = tmp_path / "docs" / "settings.md"
     page.write_text(page.read_text().replace("`IMAGINE_HOME` |", "`IMAGINE_HOUSE` |"))
     (tmp_path / "docs" / "slack-app.json").unlink()
@@ -71,6 +72,7 @@ def spoilt(tmp_path):
 def test_check_names_what_is_stale_and_changes_nothing(spoilt, capsys):
     before = (spoilt / "docs" / "settings.md").read_text()
 
+    capsys.readouterr()
     assert docs.main(["--check"], root=spoilt) == docs.STALE
     assert capsys.readouterr().out.splitlines() == [
         "docs/settings.md is stale",
