@@ -23,7 +23,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
     The autoencoder's attention weights, 1x1 convolutions in the file, come as the matrices the graphs use.
     Raises `ValueError` where the file is not such a checkpoint.
     """
-    raw = np.memmap(path, dtype=np.uint8, mode="r")
+    raw = np.fromfile(path, dtype=np.uint8)
     length = int.from_bytes(raw[:8].tobytes(), "little")
     if not 2 <= length <= min(_MAX_HEADER_BYTES, raw.size - 8):
         raise ValueError(f"{path.name} is not a safetensors file")

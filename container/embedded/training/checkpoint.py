@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What all stages of one training share: the folder of its checkpoints, the seed, the threads at most."""
+
+    folder: Path
+    seed: int
+    threads: int
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

@@ -7,8 +7,6 @@ unclear.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
@@ -18,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (the name every torch text uses)
 
 from container.embedded.training.art import Thing
-from container.embedded.training.checkpoint import load_checkpoint, save_checkpoint
+from container.embedded.training.checkpoint import Run, load_checkpoint, save_checkpoint
 from container.embedded.training.latents import UNET_STYLES
 from container.embedded.training.pace import Pace
 from container.embedded.training.scenes import SceneSampler
@@ -65,29 +63,28 @@ class DetailDecoder(nn.Sequential):
         )
 
 
-def train_detail(
-    things: tuple[Thing, ...], vae: AutoencoderKL, *, folder: Path, steps: int, seed: int, threads: int
-) -> DetailDecoder:
-    """Train, resuming from `folder`/detail.pt."""
-    torch.manual_seed(seed)
+def train_detail(things: tuple[Thing, ...], vae: AutoencoderKL, run: Run, *, steps: int) -> DetailDecoder:
+    """Train, resuming from detail.pt."""
+    torch.manual_seed(run.seed)
     decoder = DetailDecoder()
     optimizer = torch.optim.AdamW(
         decoder.parameters(), lr=PEAK_RATE, weight_decay=1e-4, betas=(0.9, 0.99), fused=True
     )
     start = 0
-    if state := load_checkpoint(folder / "detail.pt"):
+    if state := load_checkpoint(run.folder / "detail.pt"):
         decoder.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:
+            optimizer.load_state_dict(state["optimizer"])
         start = state["step"]
     if start >= steps:
         return decoder
-    pictures, latents = _pool(things, vae, seed=seed)
-    pace = Pace(threads)
+    pictures, latents = _pool(things, vae, seed=run.seed)
+    pace = Pace(run.threads)
     for step in range(start, steps):
         pace.step()
         for group in optimizer.param_groups:
             group["lr"] = PEAK_RATE * warm_cosine(step, steps)
-        rng = np.random.default_rng((seed, step))
+        rng = np.random.default_rng((run.seed, step))
         chosen = rng.integers(len(pictures), size=BATCH)
         noise = torch.from_numpy(rng.standard_normal((BATCH, 4, 8, 8), dtype=np.float32))
         loss = _loss(decoder(latents[chosen] + LATENT_NOISE * noise), to_tensor(pictures[chosen]))
@@ -100,7 +97,7 @@ def train_detail(
             print(f"detail {done}/{steps} loss {loss.item():.4f} {pace.report()}", flush=True)
         if done % 200 == 0 or done == steps:
             saved = {"model": decoder.state_dict(), "optimizer": optimizer.state_dict(), "step": done}
-            save_checkpoint(folder / "detail.pt", saved)
+            save_checkpoint(run.folder / "detail.pt", saved)
     return decoder
 
 

@@ -68,7 +68,7 @@ def single_file(modules: dict[str, nn.Module]) -> dict[str, Tensor]:
     tensors = {}
     for part, module in modules.items():
         for key, value in module.state_dict().items():
-            name = _ldm_key(part, key)
+            name = ldm_key(part, key)
             tensors[name] = _as_ldm(name, value).half().contiguous()
     return dict(sorted(tensors.items()))
 
@@ -109,7 +109,8 @@ def _thumbnail(picture: Image.Image) -> Image.Image:
     return square.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
 
 
-def _ldm_key(part: str, key: str) -> str:
+def ldm_key(part: str, key: str) -> str:
+    """The exported name of a tensor of the part "text", "unet", "vae" or "detail"."""
     if part == "detail":
         return f"detail.{key}"
     if part == "unet":
@@ -218,9 +219,6 @@ def _graphs(modules: dict[str, nn.Module]) -> tuple[_Graph, ...]:
             {"pictures": torch.randn(2, 3, 48, 88)},
             {"pictures": space},
         ),
-        _Graph(
-            "vae_decoder", "vae", lambda z: vae.decode(z).sample, {"latents": latents}, {"latents": space}
-        ),
     )
 
 
@@ -233,7 +231,7 @@ def _drop_weights(path: Path, part: str, keys: set[str]) -> None:
         key = initializer.name.removeprefix(f"{part}.")
         if key not in keys:
             continue
-        renamed[initializer.name] = _ldm_key(part, key)
+        renamed[initializer.name] = ldm_key(part, key)
         length = len(initializer.raw_data)
         initializer.name = renamed[initializer.name]
         initializer.ClearField("raw_data")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from container.embedded.training.art import Thing
-from container.embedded.training.checkpoint import load_checkpoint, save_checkpoint
+from container.embedded.training.checkpoint import Run, load_checkpoint, save_checkpoint
 from container.embedded.training.scenes import Scene, SceneSampler
 from container.embedded.training.vae import VAE_CONFIG, to_tensor
 
@@ -31,14 +30,12 @@ class Bucket:
     scenes: tuple[Scene, ...]
 
 
-def encode_scenes(
-    things: tuple[Thing, ...], vae: AutoencoderKL, *, folder: Path, seed: int
-) -> tuple[Bucket, ...]:
-    """The training set as buckets, square first; read from `folder`/latents.pt where that exists."""
-    path = folder / "latents.pt"
+def encode_scenes(things: tuple[Thing, ...], vae: AutoencoderKL, run: Run) -> tuple[Bucket, ...]:
+    """The training set as buckets, square first; read from latents.pt where that exists."""
+    path = run.folder / "latents.pt"
     stored = load_checkpoint(path)
     if stored is None:
-        sampler = SceneSampler(things, np.random.default_rng(seed + 1), styles=UNET_STYLES)
+        sampler = SceneSampler(things, np.random.default_rng(run.seed + 1), styles=UNET_STYLES)
         shapes = [(SQUARE, SQUARE_VIEWS), *((shape, OBLONG_VIEWS) for shape in OBLONG)]
         stored = {"buckets": [_encode(things, vae, sampler, shape, views) for shape, views in shapes]}
         save_checkpoint(path, stored)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
@@ -12,7 +10,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from container.embedded.tokenizer import END, START, clip_tokenizer
 from container.embedded.training.art import Thing
-from container.embedded.training.checkpoint import load_checkpoint, save_checkpoint
+from container.embedded.training.checkpoint import Run, load_checkpoint, save_checkpoint
 from container.embedded.training.latents import Bucket
 from container.embedded.training.pace import Pace
 from container.embedded.training.scenes import CaptionWriter
@@ -46,7 +44,11 @@ SHORT_TOKENS, LONG_TOKENS = 24, 77
 LONG_FROM = 0.85
 """The share of the training after which captions are padded to CLIP's whole length."""
 EMA_DECAY = 0.996
-MIN_SNR = 5.0
+MOST_SIGNAL, MOST_WEIGHT, MEAN_WEIGHT = 6.0, 20.0, 4.0
+"""The loss weighs errors in the predicted noise as v-prediction would, (ratio + 1) / ratio, within bounds.
+
+Plain or min-SNR weights leave the noisy half of the timesteps, where the prompt decides, almost no say.
+"""
 
 
 class Vocabulary:
@@ -94,40 +96,43 @@ def alphas_cumprod() -> Tensor:
 def train_unet(
     things: tuple[Thing, ...],
     buckets: tuple[Bucket, ...],
+    run: Run,
     *,
-    folder: Path,
     steps: int,
-    seed: int,
-    threads: int,
+    peak_rate: float = PEAK_RATE,
 ) -> tuple[TextToLatent, Vocabulary]:
-    """Train, resuming from `folder`/unet.pt; returns the averaged weights."""
+    """Train, resuming from unet.pt; returns the averaged weights."""
     workers = Workers()
-    torch.manual_seed(seed)
-    writer = CaptionWriter(things, np.random.default_rng(seed))
+    torch.manual_seed(run.seed)
+    writer = CaptionWriter(things, np.random.default_rng(run.seed))
     vocabulary = Vocabulary(writer)
     model, average = TextToLatent(len(vocabulary)), TextToLatent(len(vocabulary))
     average.load_state_dict(model.state_dict())
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=PEAK_RATE, weight_decay=1e-2, betas=(0.9, 0.99), fused=True
+        model.parameters(), lr=peak_rate, weight_decay=1e-2, betas=(0.9, 0.99), fused=True
     )
-    state = load_checkpoint(folder / "unet.pt")
-    start = 0
+    state = load_checkpoint(run.folder / "unet.pt")
+    start, whole_length = 0, False
     if state:
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:
+            optimizer.load_state_dict(state["optimizer"])
         start = state["step"]
+        whole_length = state.get("whole_length", False)
     signal = alphas_cumprod()
-    pace, recent = Pace(threads), list[float]()
+    pace, recent = Pace(run.threads), list[float]()
     for step in range(start, steps):
         pace.step()
-        rng = np.random.default_rng((seed, step, workers.rank))
+        rng = np.random.default_rng((run.seed, step, workers.rank))
         length = SHORT_TOKENS if step < LONG_FROM * steps else LONG_TOKENS
-        if step == int(LONG_FROM * steps):
-            _extend_positions(model), _extend_positions(average)
+        if step == int(LONG_FROM * steps) and not whole_length:
+            _extend_positions(model)
+            _extend_positions(average)
+            whole_length = True
         latents, tokens = _batch(buckets, CaptionWriter(things, rng), vocabulary, rng, length)
         for group in optimizer.param_groups:
-            group["lr"] = PEAK_RATE * warm_cosine(step, steps)
+            group["lr"] = peak_rate * warm_cosine(step, steps)
         loss = _loss(model, latents, tokens, signal, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -142,8 +147,13 @@ def train_unet(
         if done % 40 == 0:
             print(f"unet {done}/{steps} loss {np.mean(recent[-40:]):.4f} {pace.report()}", flush=True)
         if done % 200 == 0 or done == steps:
-            saved = {"model": model.state_dict(), "average": average.state_dict(), "step": done}
-            save_checkpoint(folder / "unet.pt", {**saved, "optimizer": optimizer.state_dict()})
+            saved = {
+                "model": model.state_dict(),
+                "average": average.state_dict(),
+                "step": done,
+                "whole_length": whole_length,
+            }
+            save_checkpoint(run.folder / "unet.pt", {**saved, "optimizer": optimizer.state_dict()})
     return average, vocabulary
 
 
@@ -171,7 +181,7 @@ def _loss(
     power = signal[timesteps][:, None, None, None]
     predicted = model(power.sqrt() * latents + (1 - power).sqrt() * noise, timesteps, tokens)
     ratio = (power / (1 - power)).flatten()
-    weight = ratio.clamp(max=MIN_SNR) / ratio
+    weight = ((ratio + 1).clamp(max=MOST_SIGNAL) / ratio).clamp(max=MOST_WEIGHT) / MEAN_WEIGHT
     return (weight * (predicted - noise).square().mean(dim=(1, 2, 3))).mean()
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (the name every torch text uses)
 
 from container.embedded.training.art import Thing
-from container.embedded.training.checkpoint import load_checkpoint, save_checkpoint
+from container.embedded.training.checkpoint import Run, load_checkpoint, save_checkpoint
 from container.embedded.training.pace import Pace
 from container.embedded.training.scenes import SceneSampler
 
@@ -38,31 +38,30 @@ KL_WEIGHT = 1e-6
 PEAK_RATE = 1e-3
 
 
-def train_vae(
-    things: tuple[Thing, ...], *, folder: Path, steps: int, seed: int, threads: int
-) -> AutoencoderKL:
-    """Train the autoencoder, resuming from `folder`/vae.pt; its scaled latents have unit variance."""
-    torch.manual_seed(seed)
+def train_vae(things: tuple[Thing, ...], run: Run, *, steps: int) -> AutoencoderKL:
+    """Train the autoencoder, resuming from vae.pt; its scaled latents have unit variance."""
+    torch.manual_seed(run.seed)
     vae = AutoencoderKL(**VAE_CONFIG)
     optimizer = torch.optim.AdamW(
         vae.parameters(), lr=PEAK_RATE, weight_decay=1e-4, betas=(0.9, 0.99), fused=True
     )
-    state = load_checkpoint(folder / "vae.pt")
+    state = load_checkpoint(run.folder / "vae.pt")
     start = 0
     if state:
         vae.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:
+            optimizer.load_state_dict(state["optimizer"])
         start = state["step"]
     if start >= steps:
         return vae
-    pool = picture_pool(things, count=POOL, seed=seed)
-    pace = Pace(threads)
+    pool = picture_pool(things, count=POOL, seed=run.seed)
+    pace = Pace(run.threads)
     for step in range(start, steps):
         pace.step()
         for group in optimizer.param_groups:
             group["lr"] = PEAK_RATE * warm_cosine(step, steps)
         batch = _batch(
-            pool, np.random.default_rng((seed, step)), side=CROP if step < WHOLE_FROM * steps else 64
+            pool, np.random.default_rng((run.seed, step)), side=CROP if step < WHOLE_FROM * steps else 64
         )
         loss = _loss(vae, batch, colour_weight=max(0.0, 1 - step / COLOUR_STEPS))
         optimizer.zero_grad(set_to_none=True)
@@ -73,9 +72,9 @@ def train_vae(
         if done % 50 == 0:
             print(f"vae {done}/{steps} loss {loss.item():.4f} {pace.report()}", flush=True)
         if done % 200 == 0 and done < steps:
-            _save(folder, vae, optimizer, done)
+            _save(run.folder, vae, optimizer, done)
     standardise_latents(vae, pool[:2048])
-    _save(folder, vae, optimizer, steps)
+    _save(run.folder, vae, optimizer, steps)
     return vae
 
 
