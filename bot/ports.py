@@ -290,6 +290,10 @@ class Sink(Protocol):
         """Show the final outcome on the announcement; idempotent."""
         ...
 
+    def show_original(self, job: Job, index: int, picture: bytes) -> None:
+        """Show picture `index` (from 0) by itself, as it was drawn; a sink that has done so does nothing."""
+        ...
+
     def audit(self, job: Job) -> None:
         """Look once for extra copies and remove them. Raises Rejected("cannot_look")."""
         ...

@@ -136,6 +136,9 @@ class Job:
     done_at: float | None = None
     audited_at: float | None = None
     deleted_at: float | None = None
+    removed_at: float | None = None
+    originals_wanted: tuple[int, ...] = ()
+    originals_shown: tuple[int, ...] = ()
 
     attempts: int = 0
     lease_owner: str | None = None
@@ -168,8 +171,8 @@ class Job:
         values["sink"] = Address(kind=SinkKind(row["sink"]["kind"]), parts=dict(row["sink"]["parts"]))
         values["held"] = _result(row.get("held"))
         values["result"] = _result(row.get("result"))
-        values["notes"] = tuple(row.get("notes", ()))
-        values["delivery_refs"] = tuple(row.get("delivery_refs", ()))
+        for name in ("notes", "delivery_refs", "originals_wanted", "originals_shown"):
+            values[name] = tuple(row.get(name, ()))
         undelivered = row.get("undelivered")
         values["undelivered"] = Outcome(undelivered) if undelivered else None
         return cls(**values)

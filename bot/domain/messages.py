@@ -90,7 +90,6 @@ REFUSALS: Mapping[str, str] = {
     "peer_down": "That did not work just now; nothing was changed. Try again in a minute.",
     "full_size_underway": "Picture {number} is on its way into the thread.",
     "full_size_there": "Picture {number} is in the thread already.",
-    "full_size_unsure": "I could not confirm the upload. If it does not appear within a minute, press again.",
     "unknown_control": "This control is from another version of the bot. Send the line again.",
 }
 """What a person reads when we will not do something; `{names}` are facts of the refusal."""

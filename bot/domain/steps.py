@@ -24,6 +24,8 @@ class Step(StrEnum):
     CONFIRM = "confirm"
     FINISH = "finish"
     AUDIT = "audit"
+    SHOW_ORIGINAL = "show_original"
+    REMOVE = "remove"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +37,10 @@ class Due:
 
 
 def next_step(job: Job, *, now: float, times: Times) -> Due | None:
-    """The step the row calls for, or None when nothing is left to do for ever."""
+    """The step the row calls for, or None when nothing is left to do until somebody asks for more."""
     state = state_of(job)
-    if state is State.AUDITED:
-        return None
-    if state is State.DONE:
-        return Due(step=Step.AUDIT, at=_at(job.done_at) + times.audit_after)
+    if not state.is_open:
+        return _after_end(job, now=now, times=times)
     if state in (State.RESOLVED, State.DELIVERING):
         return _after_result(job, now=now, times=times)
     if state is State.HELD:
@@ -74,6 +74,17 @@ def _after_result(job: Job, *, now: float, times: Times) -> Due:
     if job.delivered_at is None:
         return Due(step=Step.CONFIRM, at=now)
     return Due(step=Step.FINISH, at=now)
+
+
+def _after_end(job: Job, *, now: float, times: Times) -> Due | None:
+    """What people asked for once the outcome was there comes before our own look back."""
+    if job.deleted_at is not None and job.removed_at is None:
+        return Due(step=Step.REMOVE, at=now)
+    if job.originals_wanted:
+        return Due(step=Step.SHOW_ORIGINAL, at=now)
+    if job.audited_at is None:
+        return Due(step=Step.AUDIT, at=_at(job.done_at) + times.audit_after)
+    return None
 
 
 def _at(moment: float | None) -> float:

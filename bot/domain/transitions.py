@@ -37,6 +37,7 @@ class Transition:
 _UNRESOLVED = frozenset({State.ACCEPTED, State.ANNOUNCED, State.ADMITTED, State.SUBMITTED, State.HELD})
 _SETTLING = frozenset({State.RESOLVED, State.DELIVERING})
 _OPEN = _UNRESOLVED | _SETTLING
+_ENDED = frozenset({State.DONE, State.AUDITED})
 _UNANNOUNCED = frozenset({State.ACCEPTED, State.RESOLVED})
 _DELIVERY = "delivery_refs deliveries deliver_intent_at"
 _BOOKKEEPING = frozenset({"attempts", "next_check_at", "lease_owner", "lease_until"})
@@ -74,7 +75,10 @@ TRANSITIONS: Mapping[str, Transition] = {
         _row("give_up_delivery", _SETTLING, None, "undelivered", "worker"),
         _row("finish", _SETTLING, State.DONE, "done_at", "worker"),
         _row("audit", {State.DONE}, State.AUDITED, "audited_at", "worker"),
-        _row("delete", {State.DONE, State.AUDITED}, None, "deleted_at", "person"),
+        _row("want_original", _ENDED, None, "originals_wanted", "person"),
+        _row("show_original", _ENDED, None, "originals_wanted originals_shown", "worker"),
+        _row("delete", _ENDED, None, "deleted_at originals_wanted", "person"),
+        _row("remove", _ENDED, None, "removed_at", "worker"),
     )
 }
 

@@ -68,6 +68,9 @@ class FolderSink:
         with _disk_errors():
             _write_sidecar(stage.job)
 
+    def show_original(self, job: Job, index: int, picture: bytes) -> None:
+        """See Sink.show_original: every picture is a file of its own already."""
+
     def audit(self, job: Job) -> None:
         """See Sink.audit: a file name exists once."""
 

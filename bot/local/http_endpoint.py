@@ -11,6 +11,9 @@ from bot.domain.errors import Busy, PeerError, Rejected, Unavailable
 from bot.local.inference_server import Answer, InferenceServer, json_object
 from bot.ports import Clock, EndpointState, Fate, Journal, Objects, Submission, Warmth
 
+FAILING = "failing"
+"""A server that failed several times says so with 503, and still takes the next drawing to prove itself."""
+
 REMEMBERED = 1000
 LOOK_AGAIN = 0.25
 
@@ -237,9 +240,10 @@ class HttpEndpoint:
         except PeerError:  # it is there, but too busy to answer in time
             before = self._look
             return before or _Look(at=time.monotonic(), warmth=Warmth.WAKING)
-        if answer.status != 200:
+        told = json_object(answer.body)
+        if answer.status != 200 and told.get("state") != FAILING:
             return _Look(at=time.monotonic(), warmth=Warmth.WAKING)
-        model = json_object(answer.body).get("model")
+        model = told.get("model")
         return _Look(
             at=time.monotonic(), warmth=Warmth.AWAKE, model=model if isinstance(model, str) else None
         )

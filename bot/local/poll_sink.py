@@ -35,6 +35,9 @@ class PollSink:
     def finish(self, stage: Stage) -> None:
         """See Sink.finish: the outcome stands in the row."""
 
+    def show_original(self, job: Job, index: int, picture: bytes) -> None:
+        """See Sink.show_original: pictures are fetched one by one."""
+
     def audit(self, job: Job) -> None:
         """See Sink.audit: there are no copies."""
 

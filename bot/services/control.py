@@ -1,10 +1,12 @@
 """What a person does to a job that exists: cancel while it is open, delete once it is done."""
 
+from collections.abc import Callable
+
 from bot.domain.errors import JobMoved, PeerError, Refused
 from bot.domain.job import Job, Outcome, State, state_of
 from bot.domain.transitions import apply, is_open, is_unresolved
 from bot.services.core import Caller, Core
-from bot.services.gallery import find_job, own_jobs
+from bot.services.gallery import find_job, find_picture, own_jobs
 from bot.services.rows import Overtaken, fail, reread, tokened
 from bot.services.submissions import inference_id
 
@@ -35,20 +37,41 @@ def _open_jobs(core: Core, caller: Caller, job_ref: str | None) -> tuple[Job, ..
 
 
 def delete(core: Core, caller: Caller, *, job_ref: str) -> Job:
-    """Take a finished job's pictures out of sight and out of the store; the row stays as the audit trail.
+    """Have a finished job taken out of sight and out of the store; the row stays as the audit trail.
 
-    Raises Refused: no_such_job, not_yours, still_drawing; PeerError when the sink could not do it
-    (then nothing is marked deleted, and the control works again).
+    From here on the job answers as deleted; a worker removes what there is, and tries until it is gone.
+    Raises Refused: no_such_job, not_yours, still_drawing.
     """
     job = _own(core, caller, job_ref)
     if is_open(job):
         raise Refused("still_drawing")
     if job.deleted_at is not None:
         return job
-    core.sink(job).remove(job)
-    for picture in job.result.pictures if job.result else ():
-        core.objects.delete(picture.key)
-    return _mark_deleted(core, job)
+    return _ask(core, job, "delete", lambda _row: {"deleted_at": core.clock.now(), "originals_wanted": ()})
+
+
+def want_original(core: Core, caller: Caller, *, job_ref: str, index: int) -> Job:
+    """Have picture `index` (from 0) shown at full size, once, whoever asks.
+
+    Raises Refused: no_such_job, no_such_picture, still_drawing, deleted, full_size_there, full_size_underway.
+    """
+    job = find_job(core, caller, job_ref)
+    picture = find_picture(job, index)
+    if is_open(job):
+        raise Refused("still_drawing")
+    if not core.objects.list(picture.key):
+        raise Refused("no_such_picture")
+
+    def wanted(row: Job) -> dict[str, object]:
+        for found, code in (
+            (row.originals_shown, "full_size_there"),
+            (row.originals_wanted, "full_size_underway"),
+        ):
+            if index in found:
+                raise Refused(code, number=index + 1)
+        return {"originals_wanted": (*row.originals_wanted, index)}
+
+    return _ask(core, job, "want_original", wanted)
 
 
 def _own(core: Core, caller: Caller, job_ref: str) -> Job:
@@ -65,22 +88,36 @@ def _cancel_one(core: Core, job: Job) -> Job:
         cancelled = fail(core, job, Outcome.CANCELLED)
     except Overtaken as gone:
         raise Refused("no_such_job", job=job.id) from gone
-    try:
-        if was_submitted:
-            core.endpoint.cancel(inference_id(job))
-        core.queue.nudge(job.id)
-    except PeerError as lost:
-        core.journal.event("cancel_hint_lost", job=job.id, code=lost.code)
+    if was_submitted:
+        _stop_drawing(core, job)
+    _hint(core, job)
     return cancelled
 
 
-def _mark_deleted(core: Core, job: Job) -> Job:
+def _stop_drawing(core: Core, job: Job) -> None:
+    try:
+        core.endpoint.cancel(inference_id(job))
+    except PeerError as lost:
+        core.journal.event("cancel_hint_lost", job=job.id, code=lost.code)
+
+
+def _ask(core: Core, job: Job, name: str, facts: Callable[[Job], dict[str, object]]) -> Job:
+    """Write a wish into the row, durably, and have a worker look at it."""
     for _ in range(_TRIES):
-        after = tokened(core, apply(job, "delete", deleted_at=core.clock.now()))
+        due = {"next_check_at": core.clock.now(), "attempts": 0}
+        after = tokened(core, apply(job, name, **facts(job), **due))
         try:
             core.jobs.transition(after)
         except JobMoved:
             job = reread(core, job)
         else:
+            _hint(core, job)
             return after
     raise JobMoved(job.id)
+
+
+def _hint(core: Core, job: Job) -> None:
+    try:
+        core.queue.nudge(job.id)
+    except PeerError as lost:
+        core.journal.event("nudge_lost", job=job.id, code=lost.code)

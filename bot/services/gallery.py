@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.domain.errors import Refused
-from bot.domain.job import Job, Outcome, Picture
+from bot.domain.job import Job, Outcome, Picture, failure_prefix, output_key
 from bot.domain.transitions import is_open
 from bot.ports import EndpointState, Index
 from bot.services.core import Caller, Core
@@ -60,6 +60,12 @@ def picture(core: Core, caller: Caller, *, job_ref: str, index: int) -> bytes:
     if body is None:
         raise Refused("no_such_picture")
     return body
+
+
+def stored_keys(core: Core, job: Job) -> tuple[str, ...]:
+    """Every object that holds something of the job: its pictures and what the endpoint answered."""
+    pictures = tuple(picture.key for picture in job.result.pictures) if job.result else ()
+    return (*pictures, output_key(job), *core.objects.list(failure_prefix(job)))
 
 
 def own_jobs(core: Core, caller: Caller, *, limit: int = _RECENT) -> tuple[Job, ...]:

@@ -1,5 +1,6 @@
 """Writing job rows: who may work on one, and how a write behaves when another was faster."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -13,6 +14,9 @@ from bot.services.core import Core
 
 IN_FLIGHT = "in_flight"
 _TRIES = 6
+
+
+Derive = Callable[[Job], dict[str, object]]
 
 
 class Overtaken(Exception):
@@ -31,7 +35,7 @@ class Hand:
         owner = job.lease_owner
         if owner is None or owner == self.owner or job.lease_until <= self.core.clock.now():
             return True
-        nothing_to_protect = state_of(job) in (State.ANNOUNCED, State.SUBMITTED, State.HELD, State.DONE)
+        nothing_to_protect = state_of(job) in (State.ANNOUNCED, State.SUBMITTED, State.HELD)
         return nothing_to_protect or self.core.process.outlived(owner)
 
     def intend(self, job: Job, name: str, *, check_in: float, **facts: object) -> Job:
@@ -43,14 +47,18 @@ class Hand:
             raise Overtaken from moved
         return after
 
-    def fact(self, job: Job, name: str, *, check_in: float, **facts: object) -> Job:
+    def fact(
+        self, job: Job, name: str, *, check_in: float, derive: Derive | None = None, **facts: object
+    ) -> Job:
         """Write what has happened, also when the row moved meanwhile: facts must not be lost.
 
-        Raises Overtaken when the row no longer has a place for it.
+        `derive` gives facts that depend on the row as it is then. Raises Overtaken when the row no longer
+        has a place for it.
         """
         for _ in range(_TRIES):
+            written = {"attempts": 0, **facts, **(derive(job) if derive else {})}
             try:
-                after = self._stamped(job, name, check_in=check_in, facts={"attempts": 0, **facts})
+                after = self._stamped(job, name, check_in=check_in, facts=written)
                 self.core.jobs.transition(after)
             except JobMoved:
                 job = reread(self.core, job)

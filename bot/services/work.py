@@ -14,6 +14,7 @@ from bot.domain.transitions import is_unresolved
 from bot.ports import Fate
 from bot.services.core import Core
 from bot.services.dispatch import dispatch
+from bot.services.gallery import stored_keys
 from bot.services.progress import show_stage
 from bot.services.results import collect
 from bot.services.rows import Hand, Overtaken, fail, reread
@@ -21,6 +22,7 @@ from bot.services.stages import stage_of
 from bot.services.submissions import submission_of
 
 MAX_PASS = 24
+MOST_TRIES = 8
 
 
 def advance(core: Core, job_id: str) -> None:
@@ -60,9 +62,13 @@ def _take_step(hand: Hand, job: Job) -> Job | None:
 
 
 def _rearm(hand: Hand, job: Job, at: float | None) -> None:
-    """See that the row's timer is not later than what it waits for."""
-    if at is not None and (job.next_check_at is None or job.next_check_at <= hand.core.clock.now()):
-        hand.rest(job, until_in=at - hand.core.clock.now())
+    """Set the row's timer to what it waits for and let go of it; with nothing left to do it keeps none."""
+    now = hand.core.clock.now()
+    held = job.lease_owner == hand.owner
+    if at is None and (held or job.next_check_at is not None):
+        hand.rest(job, until_in=None)
+    elif at is not None and (held or job.next_check_at is None or job.next_check_at <= now):
+        hand.rest(job, until_in=at - now)
 
 
 def _announce(hand: Hand, job: Job) -> Job | None:
@@ -290,6 +296,44 @@ def _audit(hand: Hand, job: Job) -> Job | None:
     return None
 
 
+def _show_original(hand: Hand, job: Job) -> Job | None:
+    """One picture at full size, as somebody asked; one that cannot be shown is not tried for ever."""
+    core, index, shown = hand.core, job.originals_wanted[0], True
+    job = hand.intend(job, "wait", check_in=core.times.lease)
+    try:
+        core.sink(job).show_original(job, index, _pictures(core, job)[index])
+    except Rejected as no:
+        core.journal.event("original_rejected", job=job.id, code=no.code)
+        shown = False
+    except PeerError as later:
+        if job.attempts < MOST_TRIES:
+            hand.retry_later(job, asked=_asked(later))
+            return None
+        core.journal.event("original_given_up", job=job.id, code=later.code)
+        shown = False
+
+    def answered(row: Job) -> dict[str, object]:
+        wanted = tuple(other for other in row.originals_wanted if other != index)
+        return {"originals_wanted": wanted, "originals_shown": (*row.originals_shown, *([index] * shown))}
+
+    return hand.fact(job, "show_original", check_in=core.times.nudge_after, derive=answered)
+
+
+def _remove(hand: Hand, job: Job) -> Job | None:
+    """What its owner deleted goes: out of sight first, then out of the store with the engine's own answer."""
+    core = hand.core
+    try:
+        core.sink(job).remove(job)
+        for key in stored_keys(core, job):
+            core.objects.delete(key)
+    except Rejected as no:
+        core.journal.event("remove_rejected", job=job.id, code=no.code)
+    except PeerError as later:
+        hand.retry_later(job, asked=_asked(later))
+        return None
+    return hand.fact(job, "remove", removed_at=core.clock.now(), check_in=core.times.nudge_after)
+
+
 def _pictures(core: Core, job: Job) -> tuple[bytes, ...]:
     """The stored originals. Raises Unavailable when one is not there yet or any more."""
     found = [core.objects.get(picture.key) for picture in (job.result.pictures if job.result else ())]
@@ -318,6 +362,8 @@ _STEPS: dict[Step, Callable[[Hand, Job], Job | None]] = {
     Step.CONFIRM: _confirm,
     Step.FINISH: _finish,
     Step.AUDIT: _audit,
+    Step.SHOW_ORIGINAL: _show_original,
+    Step.REMOVE: _remove,
 }
 
 

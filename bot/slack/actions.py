@@ -77,10 +77,7 @@ def pick(_door: Door, _caller: Caller, _pressed: Pressed) -> None:
 
 
 def full_size(door: Door, caller: Caller, pressed: Pressed) -> None:
-    job_ref, index = pressed.target.job_id, pressed.index
-    picture = gallery.picture(door.core, caller, job_ref=job_ref, index=index)
-    job = gallery.show(door.core, caller, job_ref=job_ref)
-    door.full_size.post(job, index, picture)
+    control.want_original(door.core, caller, job_ref=pressed.target.job_id, index=pressed.index)
 
 
 def vary(door: Door, caller: Caller, pressed: Pressed) -> None:

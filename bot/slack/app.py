@@ -15,10 +15,8 @@ from bot.slack import actions, commands
 from bot.slack.blocks import Message
 from bot.slack.controls import Action
 from bot.slack.door import Door
-from bot.slack.full_size import FullSize
 from bot.slack.notices import COMMAND
 from bot.slack.settings import SlackSettings
-from bot.slack.uploads import Uploads
 from bot.slack.web import SlackWeb
 
 Json = Mapping[str, Any]
@@ -32,11 +30,7 @@ def create_app(core: Core, settings: SlackSettings, *, web: SlackWeb) -> App:
     The authorisation is static (no `auth.test` on the way), listeners run to their end before the response,
     and nothing is left for Bolt's lazy listeners, which lose work.
     """
-    door = Door(
-        core=core,
-        settings=settings,
-        full_size=FullSize(uploads=Uploads(web), cells=core.cells, clock=core.clock),
-    )
+    door = Door(core=core, settings=settings)
     logger = _quiet_logger()
     app = App(
         name="imagine",

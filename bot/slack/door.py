@@ -10,7 +10,6 @@ from bot.services.core import Caller, Core
 from bot.services.intake import PromptRefused
 from bot.slack import notices
 from bot.slack.blocks import Message
-from bot.slack.full_size import FullSize
 from bot.slack.settings import SlackSettings
 
 CLOSED_TO_US = frozenset({"channel_not_found", "is_archived", "not_in_channel", "restricted_action"})
@@ -22,7 +21,6 @@ class Door:
 
     core: Core
     settings: SlackSettings
-    full_size: FullSize
 
     def caller(self, context: Mapping[str, Any], body: Mapping[str, Any]) -> Caller:
         """The verified person. Raises Refused("other_workspace") for a guest from a shared channel.

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from bot.domain import messages
-from bot.domain.errors import Ambiguous, CellMoved, PeerError, Refused
+from bot.domain.errors import Ambiguous, Busy, CellMoved, PeerError
 from bot.domain.job import Job
 from bot.ports import Cell, Cells, Clock
 from bot.slack.place import channel_of, replies_to
@@ -57,41 +57,38 @@ class FullSize:
         self._clock = clock
 
     def post(self, job: Job, index: int, picture: bytes) -> None:
-        """Share picture `index` (from 0).
+        """Share picture `index` (from 0); one that is there already stays as it is.
 
-        Raises Refused (full_size_there, full_size_underway, full_size_unsure), or PeerError when nothing was
-        posted and pressing again may help.
+        Raises Busy while another try is unfinished, Ambiguous when this one's fate is unknown (call again:
+        it is looked up after GRACE), and any other PeerError when nothing was posted.
         """
         posting = self._claim(job, index)
+        if posting.phase is Phase.THERE:
+            return
         try:
             file_id = posting.file_id or self._uploads.bring(picture, name=file_name(job, f"{index + 1}"))
             posting = self._note(job, index, posting, Phase.SHARING, file_id)
             self._share(job, index, file_id)
-        except Ambiguous as lost:
-            if posting.phase is Phase.SHARING:
-                raise Refused("full_size_unsure") from lost
-            self._note(job, index, posting, Phase.FREE, None)
-            raise Refused("peer_down") from lost
-        except PeerError:
-            self._note(job, index, posting, Phase.FREE, None)
+        except PeerError as failed:
+            if not (isinstance(failed, Ambiguous) and posting.phase is Phase.SHARING):
+                self._note(job, index, posting, Phase.FREE, None)
             raise
         self._note(job, index, posting, Phase.THERE, file_id)
 
     def _claim(self, job: Job, index: int) -> Posting:
-        """The right to post, held by nobody else for GRACE seconds."""
-        number, now = index + 1, self._clock.now()
+        """The right to post, held by nobody else for GRACE seconds; or the news that it is there."""
+        now = self._clock.now()
         posting = Posting.of(self._cells.read(_key(job, index)))
         if posting.phase is Phase.THERE:
-            raise Refused("full_size_there", number=number)
+            return posting
         if posting.phase is not Phase.FREE and now < posting.at + GRACE:
-            raise Refused("full_size_underway", number=number)
+            raise Busy("full_size_underway", retry_after=posting.at + GRACE - now)
         if posting.phase is Phase.SHARING and self._is_shared(job, posting):
-            self._note(job, index, posting, Phase.THERE, posting.file_id)
-            raise Refused("full_size_there", number=number)
+            return self._note(job, index, posting, Phase.THERE, posting.file_id)
         try:
             return self._note(job, index, posting, Phase.CLAIMED, posting.file_id)
         except CellMoved as moved:
-            raise Refused("full_size_underway", number=number) from moved
+            raise Busy("full_size_underway", retry_after=1.0) from moved
 
     def _share(self, job: Job, index: int, file_id: str) -> None:
         comment = messages.FULL_SIZE_OF.format(number=index + 1)

@@ -17,7 +17,7 @@ from bot.ports import Cells, Clock, Stage
 from bot.slack.blocks import Message
 from bot.slack.card import deleted_card, final_card, open_card
 from bot.slack.escape import escape, mention
-from bot.slack.full_size import shown_files
+from bot.slack.full_size import FullSize, shown_files
 from bot.slack.place import channel_of, replies_to, response_url_of, thread_of
 from bot.slack.rate import EditBudget, PostPace
 from bot.slack.settings import Mention, SlackSettings
@@ -49,6 +49,7 @@ class SlackThreadSink:
         self._cells = cells
         self._clock = clock
         self._settings = settings
+        self._full_size = FullSize(uploads=self._uploads, cells=cells, clock=clock)
         self._edits = EditBudget(cells)
         self._pace = PostPace(cells)
         self._ended: OrderedDict[str, Message] = OrderedDict()
@@ -112,6 +113,9 @@ class SlackThreadSink:
             if no.code not in CARD_GONE:
                 raise
             self._whisper(job)
+
+    def show_original(self, job: Job, index: int, picture: bytes) -> None:
+        self._full_size.post(job, index, picture)
 
     def audit(self, job: Job) -> None:
         """Take back second shares, and second cards where a history scope lets us find them."""

@@ -39,6 +39,10 @@ def _of_job(world: World, job) -> list[str]:
         found.append(f"{job.id}: {len(deliveries)} deliveries")
     if len(cards) != 1:
         found.append(f"{job.id}: {len(cards)} cards")
+    if job.deleted_at is not None:
+        return found + _of_deleted(world, job, deliveries)
+    if job.originals_wanted or set(job.originals_shown) != {index for _, index in world.chat.originals}:
+        found.append(f"{job.id}: originals {job.originals_wanted} wanted, {job.originals_shown} shown")
     if job.final_outcome is Outcome.OK and not deliveries:
         found.append(f"{job.id}: ok without a picture")
     if job.final_outcome is not Outcome.OK and deliveries:
@@ -48,3 +52,10 @@ def _of_job(world: World, job) -> list[str]:
     if world.gpu.ran.get(job.id, 0) > MAX_SUBMISSIONS:
         found.append(f"{job.id}: {world.gpu.ran[job.id]} inferences")
     return found
+
+
+def _of_deleted(world: World, job, deliveries: list[str]) -> list[str]:
+    """What was deleted is gone from the chat and from the store."""
+    left = [key for key in world.object_store.list("") if job.id in key]
+    seen = [*deliveries, *(index for job_id, index in world.chat.originals if job_id == job.id), *left]
+    return [f"{job.id}: deleted, but {seen} is left"] if seen or job.removed_at is None else []

@@ -16,12 +16,24 @@ def one_picture(world: World) -> None:
 
 def cancelled_early(world: World) -> None:
     world.imagine("fox")
-    world.cancel(0, at=5.0)
+    world.cancel(at=5.0)
 
 
 def cancelled_late(world: World) -> None:
     world.imagine("fox")
-    world.cancel(0, at=21.15)
+    world.cancel(at=21.15)
+
+
+def asked_for_more(world: World) -> None:
+    world.imagine("fox")
+    world.want_original(at=40.0)
+    world.want_original(at=700.0)
+
+
+def deleted(world: World) -> None:
+    world.imagine("fox")
+    world.want_original(at=60.0)
+    world.delete(at=61.0)
 
 
 def two_people(world: World) -> None:
@@ -40,6 +52,8 @@ STORIES: dict[str, tuple[Story, Behaviour]] = {
     "only the sweep": (one_picture, Behaviour(lose_nudges=True, lose_events=True)),
     "cancelled early": (cancelled_early, Behaviour()),
     "cancelled late": (cancelled_late, Behaviour()),
+    "full size": (asked_for_more, Behaviour()),
+    "deleted": (deleted, Behaviour()),
     "two people": (two_people, Behaviour()),
 }
 

@@ -39,10 +39,10 @@ from tests.simulation.faults import EFFECT, IDEMPOTENT, READ, STORE, Crash, Plan
 
 TENANT = "T1"
 TIMES = Times(queue_patience=7200.0)
-SWEEP_EVERY = 60.0
+SWEEP_EVERY = 33.0  # so that one falls between GRACE and the end of a stalled call
 DRAW_TIME = 20.0
 LATEST = 72.0  # inside GRACE
-STALL = 105.0  # longer than GRACE, shorter than a lease
+STALL = 110.0  # longer than GRACE, shorter than a lease
 
 
 def _picture() -> bytes:
@@ -165,15 +165,24 @@ class World:
 
         self.after(at, lambda: self.process(ask))
 
-    def cancel(self, name_index: int, *, user: str = "U1", at: float) -> None:
+    def cancel(self, *, at: float) -> None:
+        self._press(lambda me, job: control.cancel(self.core, me, job_ref=job), at=at)
+
+    def want_original(self, *, at: float) -> None:
+        self._press(lambda me, job: control.want_original(self.core, me, job_ref=job, index=0), at=at)
+
+    def delete(self, *, at: float) -> None:
+        self._press(lambda me, job: control.delete(self.core, me, job_ref=job), at=at)
+
+    def _press(self, use: Callable[[Caller, str], object], *, at: float) -> None:
+        """The person uses a control of their first job; a refusal is an answer too."""
+
         def ask() -> None:
-            if name_index < len(self.accepted):
+            if self.accepted:
                 try:
-                    control.cancel(
-                        self.core, Caller(tenant=TENANT, user=user), job_ref=self.accepted[name_index]
-                    )
+                    use(Caller(tenant=TENANT, user="U1"), self.accepted[0])
                 except Refused as no:
-                    self.journal.event("cancel_refused", code=no.code)
+                    self.journal.event("press_refused", code=no.code)
 
         self.after(at, lambda: self.process(ask))
 
@@ -311,6 +320,7 @@ class Chat:
         self.uploads: dict[str, str] = {}
         self.deliveries: list[tuple[str, str, float]] = []
         self.whispers: list[str] = []
+        self.originals: set[tuple[str, int]] = set()
         self._refs = itertools.count()
         self._deliver_calls = itertools.count()
 
@@ -369,11 +379,18 @@ class Chat:
     def _finish(self, stage: Stage) -> None:
         self.cards[stage.job.announced_ref or ""].shows.append(stage.job.final_outcome)
 
+    def show_original(self, job: Job, index: int, picture: bytes) -> None:
+        self._world.call("chat.original", IDEMPOTENT, lambda: self.originals.add((job.id, index)))
+
     def audit(self, job: Job) -> None:
         raise Rejected("cannot_look")
 
     def remove(self, job: Job) -> None:
+        self._world.call("chat.remove", IDEMPOTENT, lambda: self._remove(job))
+
+    def _remove(self, job: Job) -> None:
         self.deliveries = [item for item in self.deliveries if item[0] != job.id]
+        self.originals = {item for item in self.originals if item[0] != job.id}
 
 
 class Gpu:

@@ -210,6 +210,13 @@ class TestWaiting:
             assert made.settled.get(timeout=PATIENCE) == "a" * 26
             assert made.objects.get(a_submission().output_key) is not None
 
+    def test_a_server_that_kept_failing_gets_the_next_drawing_to_prove_itself(self, stub: InferenceStub):
+        stub.ping = (503, b'{"state": "failing", "model": "demo"}')
+        with bench(stub.url) as made:
+            made.endpoint.submit(a_submission())
+            assert made.settled.get(timeout=PATIENCE) == "a" * 26
+            assert made.objects.get(a_submission().output_key) is not None
+
     def test_waiting_ends_when_the_time_to_live_is_over(self, stub: InferenceStub):
         stub.ping = (503, b"{}")
         with bench(stub.url) as made:

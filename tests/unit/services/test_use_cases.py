@@ -385,8 +385,9 @@ def test_deleting_takes_the_pictures_out_of_the_store_and_keeps_the_row(core):
     assert refusal_of(lambda: control.delete(core, OTHER, job_ref=job.id)) == "not_yours"
     control.delete(core, ME, job_ref=job.id)
     control.delete(core, ME, job_ref=job.id)
+    advance(core, job.id)
 
-    assert core.objects.list(f"images/T1/{job.id}") == ()
+    assert core.objects.list("") == (), "the engine's own answer goes too"
     assert core.jobs.get(job.id).deleted_at is not None
     assert refusal_of(lambda: gallery.picture(core, ME, job_ref=job.id, index=0)) == "deleted"
 
@@ -397,17 +398,81 @@ def test_an_open_job_cannot_be_deleted(core):
     assert refusal_of(lambda: control.delete(core, ME, job_ref=job.id)) == "still_drawing"
 
 
-def test_a_delete_that_the_sink_refuses_marks_nothing():
+def test_a_delete_goes_on_until_everything_is_gone(core):
     class Stubborn(PollSink):
-        def remove(self, job):
-            raise Rejected("nope")
+        calls = 0
 
-    core = build(sinks={SinkKind.POLL: Stubborn()})
+        def remove(self, job):
+            self.calls += 1
+            if self.calls == 1:
+                raise Unavailable("down")
+
+    core = dataclasses.replace(core, sinks={SinkKind.POLL: Stubborn()})
+    job = draw(core, ask(core).job)
+    control.delete(core, ME, job_ref=job.id)
+    advance(core, job.id)
+    assert core.objects.list("") != ()
+
+    core.clock.advance(60)
+    sweep(core)
+
+    assert core.objects.list("") == ()
+    assert core.jobs.get(job.id).removed_at is not None
+
+
+class ShowingSink(PollSink):
+    def __init__(self, *failures):
+        self.failures = list(failures)
+        self.shown = []
+
+    def show_original(self, job, index, picture):
+        if self.failures:
+            raise self.failures.pop(0)
+        self.shown.append((index, picture[:4]))
+
+
+def test_an_original_is_shown_once_whoever_asks():
+    sink = ShowingSink()
+    core = build(sinks={SinkKind.POLL: sink})
     job = draw(core, ask(core).job)
 
-    with pytest.raises(Rejected):
-        control.delete(core, ME, job_ref=job.id)
-    assert core.jobs.get(job.id).deleted_at is None
+    control.want_original(core, OTHER, job_ref=job.id, index=0)
+    again = refusal_of(lambda: control.want_original(core, ME, job_ref=job.id, index=0))
+    advance(core, job.id)
+
+    assert again == "full_size_underway"
+    assert sink.shown == [(0, b"\x89PNG")]
+    assert refusal_of(lambda: control.want_original(core, ME, job_ref=job.id, index=0)) == "full_size_there"
+
+
+def test_an_original_is_shown_late_rather_than_never():
+    sink = ShowingSink(Unavailable("down"), Ambiguous("timeout"))
+    core = build(sinks={SinkKind.POLL: sink})
+    job = draw(core, ask(core).job)
+    core.clock.advance(400)
+    sweep(core)
+    assert state_of(core.jobs.get(job.id)) is State.AUDITED
+
+    control.want_original(core, ME, job_ref=job.id, index=0)
+    for _ in range(4):
+        sweep(core)
+        core.clock.advance(60)
+
+    assert sink.shown == [(0, b"\x89PNG")]
+    assert core.jobs.get(job.id).next_check_at is None, "no timer is left behind"
+
+
+def test_an_original_that_is_refused_can_be_asked_for_again():
+    sink = ShowingSink(Rejected("is_archived"))
+    core = build(sinks={SinkKind.POLL: sink})
+    job = draw(core, ask(core).job)
+    control.want_original(core, ME, job_ref=job.id, index=0)
+    advance(core, job.id)
+
+    control.want_original(core, ME, job_ref=job.id, index=0)
+    advance(core, job.id)
+
+    assert len(sink.shown) == 1
 
 
 def test_the_overview_counts_today_only(core):

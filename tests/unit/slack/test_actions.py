@@ -47,6 +47,7 @@ def test_full_size_posts_the_chosen_original_into_the_thread(world):
     card = world.run("/imagine a red fox --n 4")
 
     assert world.slack.click(card, "full_size", state=pick(card, 3)).ok
+    world.work()
 
     reply = world.slack.thread("pictures", card.ts)[-1]
     stored = world.objects.get(world.jobs()[0].result.pictures[2].key)
@@ -59,6 +60,7 @@ def test_without_a_choice_full_size_is_the_first_picture(world):
     card = world.run("/imagine a red fox --n 2")
 
     assert world.slack.click(card, "full_size").ok
+    world.work()
 
     assert thread_files(world, card)[-1].endswith("-1.png")
 
@@ -67,9 +69,26 @@ def test_a_double_click_posts_one_picture(world):
     card = world.run("/imagine a red fox --n 2")
     for _ in range(2):
         assert world.slack.click(card, "full_size").ok
+    world.work()
+    assert world.slack.click(card, "full_size").ok
+    world.work()
 
     assert len(thread_files(world, card)) == 2
-    assert whispers(world) == ["Picture 1 is in the thread already."]
+    assert whispers(world) == [
+        "Picture 1 is on its way into the thread.",
+        "Picture 1 is in the thread already.",
+    ]
+
+
+def test_a_press_is_answered_before_the_upload_begins(world):
+    card = world.run("/imagine a red fox --n 2")
+    before = len(world.slack.traffic.all("files.getUploadURLExternal"))
+
+    assert world.slack.click(card, "full_size").ok
+
+    assert len(world.slack.traffic.all("files.getUploadURLExternal")) == before
+    world.work()
+    assert len(thread_files(world, card)) == 2
 
 
 def test_choosing_a_picture_alone_changes_nothing(world):
@@ -246,11 +265,13 @@ def test_an_answer_leaves_a_card_that_was_shown_again_alone(world):
 def test_delete_asks_first_and_then_takes_everything_away(world):
     card = world.run("/imagine a red fox --n 2")
     world.slack.click(card, "full_size")
+    world.work()
 
     assert more(world, card, "delete").ok
     question = world.slack.ephemerals()[-1]
     assert world.slack.messages()[0].words != "This picture was deleted."
     assert world.slack.click(question, "delete").ok
+    world.work()
 
     assert world.slack.messages()[0].words == "This picture was deleted."
     assert thread_files(world, card) == []
@@ -271,6 +292,7 @@ def test_an_admin_deletes_what_somebody_else_asked_for(world):
 
     more(world, card, "delete", user="robin")
     assert world.slack.click(world.slack.ephemerals("robin")[-1], "delete", user="robin").ok
+    world.work()
 
     assert world.slack.messages()[0].words == "This picture was deleted."
 
@@ -334,6 +356,7 @@ def test_pictures_are_numbered_as_they_were_drawn(world):
 
     for number, colour in enumerate(COLOURS, start=1):
         world.slack.click(card, "full_size", state=pick(card, number))
+        world.work()
         reply = world.slack.thread("pictures", card.ts)[-1]
         assert _same_pixels(world.slack.file_bytes(reply.files[0]["id"]), png(colour))
 

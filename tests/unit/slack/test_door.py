@@ -24,7 +24,7 @@ class CoreWithJournal:
 @pytest.fixture
 def door():
     settings = SlackSettings(team_id="T1", admins=frozenset({"U1"}))
-    return Door(core=CoreWithJournal(), settings=settings, full_size=None)
+    return Door(core=CoreWithJournal(), settings=settings)
 
 
 def context(*, team="T1", user="U1"):

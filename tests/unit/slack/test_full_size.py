@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from bot.domain.errors import Busy, CellMoved, Refused, Rejected
+from bot.domain.errors import Ambiguous, Busy, CellMoved, PeerError, Rejected
 from bot.local.memory_objects import MemoryObjects
 from bot.slack.full_size import GRACE, FullSize, Phase, shown_files
 from bot.slack.place import address
@@ -33,10 +33,10 @@ def replies(world, parent):
     return world.slack.thread("pictures", parent.ts)
 
 
-def refusal(full_size, job):
-    with pytest.raises(Refused) as refused:
+def failure(full_size, job):
+    with pytest.raises(PeerError) as failed:
         full_size.post(job, 0, png())
-    return refused.value.code
+    return next(kind for kind in (Ambiguous, Busy, Rejected, PeerError) if isinstance(failed.value, kind))
 
 
 def test_each_picture_has_its_own_memory(world, parent, job, full_size):
@@ -50,16 +50,17 @@ def test_each_picture_has_its_own_memory(world, parent, job, full_size):
 def test_a_lost_reply_is_unsure_then_found_by_looking(world, parent, job, full_size):
     world.slack.faults.drop_after("files.completeUploadExternal")
 
-    assert refusal(full_size, job) == "full_size_unsure"
-    assert refusal(full_size, job) == "full_size_underway"
+    assert failure(full_size, job) is Ambiguous
+    assert failure(full_size, job) is Busy
     world.clock.ahead += GRACE + 1
-    assert refusal(full_size, job) == "full_size_there"
+    full_size.post(job, 0, png())
+    full_size.post(job, 0, png())
     assert len(replies(world, parent)) == 1
 
 
 def test_a_share_that_never_happened_is_made_after_grace_with_the_same_file(world, parent, job, full_size):
     world.slack.faults.drop_before("files.completeUploadExternal")
-    assert refusal(full_size, job) == "full_size_unsure"
+    assert failure(full_size, job) is Ambiguous
     world.clock.ahead += GRACE + 1
 
     full_size.post(job, 0, png())
@@ -81,7 +82,7 @@ def test_throttling_lets_the_next_press_try_again_at_once(world, parent, job, fu
 
 def test_an_upload_that_broke_off_showed_nothing_and_can_be_pressed_again(world, parent, job, full_size):
     world.slack.faults.server_error("upload")
-    assert refusal(full_size, job) == "peer_down"
+    assert failure(full_size, job) is Ambiguous
 
     full_size.post(job, 0, png())
 
@@ -112,7 +113,7 @@ def test_of_two_presses_at_once_one_posts(world, parent, job):
 
     raced = FullSize(uploads=Uploads(world.web), cells=Raced(world.core.cells), clock=world.clock)
 
-    assert refusal(raced, job) == "full_size_underway"
+    assert failure(raced, job) is Busy
     assert replies(world, parent) == []
 
 
