@@ -42,7 +42,9 @@ def test_a_mistake_is_pointed_at_and_the_corrected_line_runs(make_stack, line, c
     stack.bot.open()
     told = refused(stack, line)
 
-    text, arrows = next(pair for pair in _pairs(told.splitlines()) if set(pair[1].strip()) == {"^"})
+    text, arrows = next(
+        pair for pair in itertools.pairwise(told.splitlines()) if set(pair[1].strip()) == {"^"}
+    )
     assert text[arrows.index("^") : arrows.rindex("^") + 1] == caret
     lines = [row for row in told.splitlines() if row.startswith("/imagine ")]
     assert corrected is None or lines == [corrected]
@@ -50,10 +52,6 @@ def test_a_mistake_is_pointed_at_and_the_corrected_line_runs(make_stack, line, c
         stack.imagine(works.removeprefix("/imagine "))
         stack.ended()
         assert stack.outcomes() == [Outcome.OK]
-
-
-def _pairs(rows):
-    return itertools.pairwise(rows)
 
 
 def test_a_phones_dashes_and_quotes_are_read_as_meant(stack: Stack):

@@ -4,6 +4,7 @@ import pytest
 
 from bot.domain.job import Outcome
 from infra.slack_manifest import manifest
+from tests.scenarios.conftest import MakeStack
 from tests.scenarios.one_machine import Killed
 from tests.scenarios.stack import Stack, has_ended
 
@@ -14,7 +15,7 @@ MOST_LIVES = 12
 
 
 @pytest.fixture
-def looking(make_stack) -> Stack:
+def looking(make_stack: MakeStack) -> Stack:
     """A stack whose bot may look for its own cards (the optional history scope), and loses every message."""
     stack = make_stack(settings={"SLACK_HISTORY": "on"})
     scoped = manifest(f"{stack.bot.url}/slack/events")

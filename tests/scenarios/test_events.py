@@ -5,13 +5,14 @@ import json
 import pytest
 
 from bot.domain.job import Outcome, failure_prefix, output_key
+from tests.scenarios.conftest import MakeStack
 from tests.scenarios.stack import Stack, has_ended
 
 FAILURE = json.dumps({"error": {"code": "engine_error"}}).encode()
 
 
 @pytest.fixture
-def silent(make_stack) -> Stack:
+def silent(make_stack: MakeStack) -> Stack:
     """A stack in which every nudge and every event is lost."""
     made = make_stack()
     made.bot.open_without_messages()

@@ -7,6 +7,7 @@ import pytest
 from bot.domain.job import Outcome
 from infra.local.slack.faults import FaultKind
 from infra.slack_manifest import manifest
+from tests.scenarios.conftest import MakeStack
 from tests.scenarios.one_machine import TIMES
 from tests.scenarios.stack import Stack, has_ended
 
@@ -22,7 +23,7 @@ KINDS = [FaultKind.RATE_LIMITED, FaultKind.SERVER_ERROR, FaultKind.DROP_BEFORE, 
 
 
 @pytest.fixture
-def looking(make_stack) -> Stack:
+def looking(make_stack: MakeStack) -> Stack:
     """A stack whose bot may look for its own cards (the optional history scope)."""
     stack = make_stack(settings={"SLACK_HISTORY": "on"})
     scoped = manifest(f"{stack.bot.url}/slack/events")
@@ -44,7 +45,7 @@ def check_delivered_once(stack: Stack) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", CALLS)
 def test_one_bad_answer_of_slack_is_one_delivery_all_the_same(looking: Stack, method: str, kind: FaultKind):
-    looking.slack.faults.plan(method, kind, seconds=1 if kind is FaultKind.RATE_LIMITED else None)
+    looking.slack.faults.plan(method, kind)
     looking.imagine("a red fox")
 
     check_delivered_once(looking)
@@ -113,7 +114,10 @@ def test_somebody_deletes_the_card_while_it_is_drawn(stack: Stack):
     stack.engine.hold()
     stack.imagine("a red fox")
     card = stack.until(lambda: next((c for c in stack.cards() if stack.engine.asked), None))
-    stack.slack.platform.workspace.delete(stack.slack.platform.workspace.find(card.channel, card.ts))
+    workspace = stack.slack.platform.workspace
+    message = workspace.find(card.channel, card.ts)
+    assert message is not None
+    workspace.delete(message)
     stack.engine.release()
 
     stack.until(lambda: stack.bot.jobs()[0].done_at)
