@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "PYTEST_", "COVERAGE_", "SSL_")
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHON", "PYTEST_", "COVERAGE_", "SSL_")
 
 
 def pytest_runtest_setup() -> None:

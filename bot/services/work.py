@@ -121,8 +121,13 @@ def _find_announcement(hand: Hand, job: Job) -> Job | None:
         return None
     if ref is not None:
         return _announced(hand, job, ref)
-    facts = {"announce_intent_at": None, "announcements": tries}
-    return hand.fact(job, "unannounce", check_in=core.times.nudge_after, **facts)
+    return hand.fact(
+        job,
+        "unannounce",
+        check_in=core.times.nudge_after,
+        announce_intent_at=None,
+        announcements=tries,
+    )
 
 
 def _cannot_post(hand: Hand, job: Job) -> Job:
