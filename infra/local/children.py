@@ -16,7 +16,7 @@ STOP_PATIENCE = 8.0
 TAIL_LINES = 15
 
 
-class ChildFailed(Exception):  # noqa: N818  reads as what happened
+class ChildFailed(Exception):
     """A child ended, or did not get ready in time; the text says which and ends with its last lines."""
 
 
