@@ -7,7 +7,7 @@ UV_COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-versi
 	--no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check lint types imports unit bench lock clean browser-deps
+.PHONY: help demo test quick check lint types imports unit bench docs screenshots lock clean browser-deps
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,12 @@ unit: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp ## measure: accept path, delivery, sizes, and the quality of the demo model's pictures
 	@$(BIN)/python -m tests.benchmarks
+
+docs: $(VENV)/demo.stamp ## write the generated parts of the documents anew
+	@$(BIN)/python -m infra.docs
+
+screenshots: $(VENV)/test.stamp browser-deps ## take the documentation's pictures of the page anew
+	@$(BIN)/python -m pytest -q tests/browser/test_demo.py --screenshots docs/images
 
 browser-deps:
 	@sh .ci/browser-deps

@@ -1,4 +1,4 @@
-"""Settings that admins change while the service runs, read at most once a minute.
+"""Settings that admins change while the service runs.
 
 They live in one cell, so the accept path reads one small row; `paused` holds the reason people are told.
 """
@@ -12,7 +12,6 @@ from bot.ports import Cell, Cells
 
 SETTINGS = "settings"
 QUEUE = "queue"
-FRESH_FOR = 60.0
 _TRIES = 8
 
 Edit = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -24,26 +23,6 @@ class Settings:
 
     paused: str | None = None
     virtual_time: int = 0
-
-
-class SettingsCache:
-    """One read a minute for all accepts of a process; `forget` makes the next read fresh."""
-
-    def __init__(self, cells: Cells) -> None:
-        self._cells = cells
-        self._read_at = float("-inf")
-        self._settings = Settings()
-
-    def get(self, *, now: float) -> Settings:
-        """Settings no older than a minute."""
-        if now - self._read_at >= FRESH_FOR:
-            self._settings = read_settings(self._cells)
-            self._read_at = now
-        return self._settings
-
-    def forget(self) -> None:
-        """Somebody changed a setting in this process."""
-        self._read_at = float("-inf")
 
 
 def read_settings(cells: Cells) -> Settings:
