@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bot.domain.job import Outcome
+from bot.domain.job import Outcome, output_key
 from tests.scenarios.stack import ROBIN, YOU, Stack, holds, option
 
 OTHERS_ID = "a" * 26
@@ -20,6 +20,11 @@ def delete(stack: Stack, card, *, user: str = "you") -> None:
     """Ask for it and say yes."""
     press_more(stack, card, "Delete", user=user)
     stack.press(stack.slack.ephemerals(user)[-1], "delete", user=user)
+
+
+def until_gone(stack: Stack) -> None:
+    """Wait until the deleted job's files and originals are gone."""
+    stack.until(lambda: stack.bot.jobs()[0].removed_at)
 
 
 def drawn_cards(stack: Stack, card):
@@ -58,12 +63,35 @@ def test_without_a_choice_full_size_is_the_first_picture(stack: Stack):
 
 def test_full_size_pressed_again_posts_nothing_and_says_where_it_is(stack: Stack):
     card = stack.draw("a red fox --n 2")
-    for user in ("you", "you", "robin"):
+    stack.press(card, "full_size")
+    stack.until(lambda: stack.bot.jobs()[0].originals_shown)
+    for user in ("you", "robin"):
         stack.press(card, "full_size", user=user)
 
     assert len(stack.files(card)) == 2
     assert "Picture 1 is in the thread already." in stack.told("you")[-1]
     assert "Picture 1 is in the thread already." in stack.told("robin")[-1]
+
+
+def test_a_double_click_on_full_size_posts_one_picture(stack: Stack):
+    card = stack.draw("a red fox --n 2")
+    for _ in range(2):
+        stack.press(card, "full_size")
+    stack.until(lambda: stack.bot.jobs()[0].originals_shown)
+
+    assert len(stack.files(card)) == 2
+    assert "Picture 1 is" in stack.told()[-1]
+
+
+def test_two_pictures_asked_for_at_once_both_come(stack: Stack):
+    card = stack.draw("a red fox --n 4")
+    for number in (3, 2):
+        stack.press(card, "full_size", pick=option(card, "pick", f"Picture {number}"))
+
+    stack.until(lambda: len(stack.files(card)) == 3)
+    shown = [stack.file_pixels(file) for file in stack.files(card)[1:]]
+    asked = [stack.engine.drawn[0].images[index] for index in (2, 1)]
+    assert all(np.array_equal(*pair) for pair in zip(shown, asked, strict=True))
 
 
 def test_choosing_a_picture_changes_nothing_by_itself(stack: Stack):
@@ -156,14 +184,28 @@ def test_delete_takes_card_files_and_originals_away(stack: Stack):
     assert job.result is not None
     keys = [picture.key for picture in job.result.pictures]
     stack.press(card, "full_size")
+    stack.until(lambda: len(stack.files(card)) == 2)
     delete(stack, card)
+    until_gone(stack)
 
     (gone,) = stack.cards()
     assert gone.words == "This picture was deleted."
     assert gone.controls == {}
     assert stack.files(card) == []
-    assert [stack.bot.object_bytes(key) for key in keys] == [None, None]
+    assert [stack.bot.object_bytes(key) for key in (*keys, output_key(job))] == [None] * 3
     assert stack.outcomes() == [Outcome.OK]
+
+
+@pytest.mark.parametrize("method", ["files.delete", "chat.update"])
+def test_a_delete_that_slack_answers_badly_gets_there_in_the_end(stack: Stack, method: str):
+    card = stack.draw("a red fox")
+    stack.until(lambda: stack.bot.jobs()[0].audited_at)
+    stack.slack.faults.server_error(method)
+    delete(stack, card)
+    until_gone(stack)
+
+    assert stack.cards()[0].words == "This picture was deleted."
+    assert stack.files(card) == []
 
 
 def test_nobody_deletes_somebody_elses_pictures(stack: Stack):
@@ -177,6 +219,7 @@ def test_nobody_deletes_somebody_elses_pictures(stack: Stack):
 def test_an_admin_deletes_anybodys_pictures(stack: Stack):
     card = stack.draw("a red fox", user="you")
     delete(stack, card, user="robin")
+    until_gone(stack)
 
     assert stack.cards()[0].words == "This picture was deleted."
     assert stack.files(card) == []
@@ -186,6 +229,7 @@ def test_an_admin_deletes_anybodys_pictures(stack: Stack):
 def test_a_control_of_an_old_snapshot_after_delete_is_told_so(stack: Stack, control: str):
     card = stack.draw("a red fox --n 2")
     delete(stack, card)
+    until_gone(stack)
     stack.press(card, control)
 
     assert "was deleted" in stack.told()[-1]
@@ -237,6 +281,7 @@ def test_controls_work_after_a_restart(stack: Stack):
     card = stack.draw("a red fox --n 2")
     stack.kill_and_restart()
     stack.press(card, "full_size")
+    stack.until(lambda: len(stack.files(card)) == 2)
     stack.press(card, "reroll")
 
     stack.until(lambda: drawn_cards(stack, card))

@@ -77,6 +77,36 @@ def test_without_the_history_scope_a_lost_card_may_be_posted_once_more_and_the_p
     assert has_ended(card)
 
 
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_full_size_picture_comes_once_whenever_the_process_dies(looking: Stack, after: bool):
+    looking.imagine("a red fox --n 2")
+    looking.sweep_until(lambda: all(job.done_at for job in looking.bot.jobs()))
+    (card,) = looking.cards()
+    looking.bot.die_at("sink.show_original", after=after)
+    looking.press(card, "full_size")
+    sweep_to_death(looking)
+    looking.kill_and_restart()
+
+    looking.until(lambda: looking.bot.jobs()[0].originals_shown)
+    assert len(looking.files(card)) == 2
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_delete_gets_there_whenever_the_process_dies(looking: Stack, after: bool):
+    looking.imagine("a red fox")
+    looking.sweep_until(lambda: all(job.done_at for job in looking.bot.jobs()))
+    (card,) = looking.cards()
+    looking.choose(card, "more", "Delete")
+    looking.bot.die_at("sink.remove", after=after)
+    looking.press(looking.slack.ephemerals()[-1], "delete")
+    sweep_to_death(looking)
+    looking.kill_and_restart()
+
+    looking.until(lambda: looking.bot.jobs()[0].removed_at)
+    assert looking.files(card) == []
+    assert looking.cards()[0].words == "This picture was deleted."
+
+
 def test_a_failure_survives_a_crash_before_it_was_told(looking: Stack):
     looking.engine.fail_next(RuntimeError("out of order"))
     looking.bot.die_at("sink.finish", after=False)

@@ -73,6 +73,14 @@ def test_retry_after_a_failure_draws_into_the_thread(stack: Stack):
     assert len(stack.cards()) == 1
 
 
+def test_an_engine_that_failed_many_times_in_a_row_is_given_the_next_drawing_too(stack: Stack):
+    stack.engine.fail_next(*(RuntimeError("out of order") for _ in range(4)))
+    for number in range(5):
+        stack.draw(f"fox number {number}")
+
+    assert stack.outcomes() == [Outcome.ENGINE_FAILED] * 4 + [Outcome.OK]
+
+
 def test_an_endpoint_that_does_not_answer_is_one_outcome_with_a_retry(stack: Stack):
     stack.inference.stop()
     stack.imagine("a red fox")
