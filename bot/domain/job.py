@@ -101,6 +101,7 @@ class Result:
 class Job:
     """One row. Times are seconds since the epoch; `cost` and `tag` are GPU-milliseconds.
 
+    `told` is what the card said last about waiting, so that it is edited only when that changed.
     `tag` is the start-time tag that orders people fairly: the place in the queue is the number of
     waiting jobs with a smaller one. `version` counts writes and is the fence of every transition;
     `write_token` names the write that made this version, so a lost reply can be told from a lost race.
@@ -140,6 +141,7 @@ class Job:
     originals_wanted: tuple[int, ...] = ()
     originals_shown: tuple[int, ...] = ()
 
+    told: str = ""
     attempts: int = 0
     lease_owner: str | None = None
     lease_until: float = 0.0

@@ -40,7 +40,7 @@ _OPEN = _UNRESOLVED | _SETTLING
 _ENDED = frozenset({State.DONE, State.AUDITED})
 _UNANNOUNCED = frozenset({State.ACCEPTED, State.RESOLVED})
 _DELIVERY = "delivery_refs deliveries deliver_intent_at"
-_BOOKKEEPING = frozenset({"attempts", "next_check_at", "lease_owner", "lease_until"})
+_BOOKKEEPING = frozenset({"attempts", "next_check_at", "lease_owner", "lease_until", "told"})
 
 
 def _row(

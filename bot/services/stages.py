@@ -20,6 +20,11 @@ def stage_of(core: Core, job: Job, *, step: int | None = None, steps: int | None
     )
 
 
+def news_of(stage: Stage) -> str:
+    """What a waiting person would want to hear of when it changes."""
+    return f"{stage.endpoint.warmth}/{'' if stage.place is None else stage.place}"
+
+
 def place_of(core: Core, job: Job) -> int:
     """How many waiting jobs have a smaller tag, at most 100 (then: "100 or more")."""
     ahead = core.jobs.query(Index.WAITING, upto=job.tag, limit=FARTHEST_PLACE).jobs

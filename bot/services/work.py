@@ -18,7 +18,7 @@ from bot.services.gallery import stored_keys
 from bot.services.progress import show_stage
 from bot.services.results import collect
 from bot.services.rows import Hand, Overtaken, fail, reread
-from bot.services.stages import stage_of
+from bot.services.stages import news_of, stage_of
 from bot.services.submissions import submission_of
 
 MAX_PASS = 24
@@ -94,14 +94,15 @@ def _announce(hand: Hand, job: Job) -> Job | None:
         facts = {"announcements": before.announcements, "announce_intent_at": None}
         hand.retry_later(job, "unannounce", asked=_asked(later), **facts)
         return None
-    return _announced(hand, job, ref)
+    return _announced(hand, job, ref, told=news_of(stage))
 
 
-def _announced(hand: Hand, job: Job, ref: str) -> Job:
+def _announced(hand: Hand, job: Job, ref: str, *, told: str = "") -> Job:
     """The row may have been decided (a cancel) while the card was being posted."""
+    check_in = hand.core.times.nudge_after
     for name in ("announce", "announce_late"):
         try:
-            return hand.fact(job, name, announced_ref=ref, check_in=hand.core.times.nudge_after)
+            return hand.fact(job, name, announced_ref=ref, told=told, check_in=check_in)
         except Overtaken:
             job = reread(hand.core, job)
     raise Overtaken
@@ -148,7 +149,8 @@ def _admit(hand: Hand, job: Job) -> Job | None:
     if job.id in dispatch(core):
         return core.jobs.get(job.id)
     left = job.patience_until - core.clock.now()
-    hand.rest(reread(core, job), until_in=min(left, core.times.nudge_after))
+    job = reread(core, job)
+    hand.rest(job, until_in=min(left, core.times.nudge_after), told=_tell(core, job))
     return None
 
 
@@ -187,7 +189,7 @@ def _look(hand: Hand, job: Job) -> Job | None:
     fate = core.endpoint.fate(submission_of(core, job).inference_id)
     overdue = core.clock.now() >= (job.submitted_at or 0.0) + core.times.submission_life
     if fate is not Fate.LOST and not overdue:
-        hand.rest(job, until_in=core.times.look_every)
+        hand.rest(job, until_in=core.times.look_every, told=_tell(core, job))
         return None
     if job.submissions < MAX_SUBMISSIONS:
         core.journal.event("resubmit", job=job.id, fate=fate)
@@ -349,6 +351,14 @@ def _pictures(core: Core, job: Job) -> tuple[bytes, ...]:
 
 def _is_too_late(core: Core, job: Job) -> bool:
     return job.result is not None and core.clock.now() > job.result.at + core.times.deliver_patience
+
+
+def _tell(core: Core, job: Job) -> str:
+    """Edit the card when the place or the endpoint changed since it was last told; returns the news."""
+    news = news_of(stage_of(core, job))
+    if news != job.told:
+        show_stage(core, job)
+    return news
 
 
 def _asked(error: PeerError) -> float | None:

@@ -15,7 +15,7 @@ from bot.local.sqlite_cells import SqliteCells
 from bot.local.sqlite_jobs import SqliteJobs
 from bot.local.system import ManualClock, SeededRandomness, SequentialIds
 from bot.local.word_rules import WordRules
-from bot.ports import EndpointState, Fate, Verdict, Warmth
+from bot.ports import EndpointState, Fate, Index, Verdict, Warmth
 from bot.services import admin, control, gallery, intake
 from bot.services.core import Caller, Core, Policy, Process
 from bot.services.rows import IN_FLIGHT
@@ -225,6 +225,36 @@ def test_the_window_holds_the_next_job_back(core):
 
     assert [state_of(core.jobs.get(job.id)) for job in (first, second)] == [State.SUBMITTED, State.ANNOUNCED]
     assert admin.status(core, ADMIN).waiting == 1
+
+
+def test_a_card_tells_the_new_place_once_when_it_changed():
+    class Telling(PollSink):
+        def __init__(self):
+            self.places = []
+
+        def announce(self, stage):
+            self.places.append(stage.place)
+            return super().announce(stage)
+
+        def show(self, stage):
+            self.places.append(stage.place)
+
+    sink = Telling()
+    core = build(sinks={SinkKind.POLL: sink})
+    first, _second, third = (ask(core, f"fox {number}", key=f"k{number}").job for number in range(3))
+    for job in core.jobs.query(Index.DUE, upto=core.clock.now() + 99, limit=9).jobs:
+        advance(core, job.id)
+    advance(core, third.id)
+    sink.places.clear()
+    for _ in range(3):
+        advance(core, third.id)
+    assert sink.places == [], "nothing new, nothing said"
+
+    draw(core, first)
+    advance(core, third.id)
+    advance(core, third.id)
+
+    assert sink.places == [0], "one place further, said once"
 
 
 def test_a_spent_month_refuses_at_admission():
