@@ -77,6 +77,7 @@ class HttpEndpoint:
         self._held: dict[str, _Held] = {}
         self._waiting: deque[_Held] = deque()
         self._settled: deque[str] = deque(maxlen=REMEMBERED)
+        self._called_off: deque[str] = deque(maxlen=REMEMBERED)
         self._closed = False
         self._looking = threading.Lock()
         self._look: _Look | None = None
@@ -89,7 +90,7 @@ class HttpEndpoint:
         with self._changed:
             if self._closed:
                 raise Unavailable("closed")
-            if submission.inference_id in self._held:
+            if submission.inference_id in self._held or submission.inference_id in self._called_off:
                 return
             if len(self._held) >= self._most_held:
                 raise Busy("queue_full")
@@ -104,10 +105,14 @@ class HttpEndpoint:
         return Fate.PENDING if known else Fate.LOST
 
     def cancel(self, inference_id: str) -> bool:
-        """See Endpoint.cancel. A submission that waits is forgotten and leaves no object."""
+        """See Endpoint.cancel. A submission that waits is forgotten and leaves no object.
+
+        One that is not here yet is remembered: a cancel may overtake the submission it is meant for.
+        """
         with self._changed:
             held = self._held.get(inference_id)
             if held is None:
+                self._called_off.append(inference_id)
                 return False
             held.cancelled = True
             self._changed.notify_all()

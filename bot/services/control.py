@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from bot.domain.errors import JobMoved, PeerError, Refused
-from bot.domain.job import Job, Outcome, State, state_of
+from bot.domain.job import Job, Outcome
 from bot.domain.transitions import apply, is_open, is_unresolved
 from bot.services.core import Caller, Core
 from bot.services.gallery import find_job, find_picture, own_jobs
@@ -83,13 +83,12 @@ def _own(core: Core, caller: Caller, job_ref: str) -> Job:
 
 def _cancel_one(core: Core, job: Job) -> Job:
     """A cancel is one more writer of the result; the first one wins."""
-    was_submitted = state_of(job) is State.SUBMITTED
     try:
         cancelled = fail(core, job, Outcome.CANCELLED)
     except Overtaken as gone:
         raise Refused("no_such_job", job=job.id) from gone
-    if was_submitted:
-        _stop_drawing(core, job)
+    if cancelled.submissions > 0:
+        _stop_drawing(core, cancelled)
     _hint(core, job)
     return cancelled
 

@@ -268,6 +268,14 @@ class TestWaiting:
 
 
 class TestCancel:
+    def test_a_cancel_that_overtakes_its_submission_still_counts(self, stub: InferenceStub):
+        with bench(stub.url) as made:
+            assert made.endpoint.cancel(a_submission().inference_id) is False
+            made.endpoint.submit(a_submission())
+            made.endpoint.submit(a_submission("b" * 26))
+            assert made.settled.get(timeout=PATIENCE) == "b" * 26
+            assert len(stub.invocations) == 1
+
     def test_a_waiting_submission_is_forgotten(self, stub: InferenceStub):
         stub.gate.clear()
         with bench(stub.url) as made:
