@@ -139,7 +139,7 @@ def _here(command: str) -> list[str]:
 
 
 def _environment(**settings: str) -> dict[str, str]:
-    shell = dict(os.environ)  # noqa: TID251  PATH and the like, as a person's shell hands them on
+    shell = dict(os.environ)
     return {**shell, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **settings}
 
 
