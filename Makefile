@@ -29,7 +29,7 @@ types: $(VENV)/test.stamp
 	@$(BIN)/mypy --no-error-summary
 
 imports: $(VENV)/test.stamp
-	@$(BIN)/lint-imports --no-logo 2>/dev/null | tail -n 3
+	@$(BIN)/lint-imports --no-logo >/dev/null 2>&1 || $(BIN)/lint-imports --no-logo
 
 unit: $(VENV)/test.stamp
 	@$(BIN)/python -m pytest -q tests/unit
