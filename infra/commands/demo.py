@@ -4,6 +4,8 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -41,9 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
     demo = Demo(
         port=arguments.port, home=arguments.home.resolve(), engine=arguments.engine, environment=environment
     )
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        run_demo(demo, reload=arguments.reload, announce=lambda: _announce(demo))
+        with _interruptible():
+            run_demo(demo, reload=arguments.reload, announce=lambda: _announce(demo))
     except KeyboardInterrupt:
         print("\nended: workspace, bot and inference server", flush=True)
         return 0
@@ -61,6 +63,17 @@ def _announce(demo: Demo) -> None:
         "  End   Ctrl-C\n",
         flush=True,
     )
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM ends the demo as Ctrl-C does, and both do so where whoever started us ignores SIGINT."""
+    before = {ending: signal.signal(ending, _interrupt) for ending in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for ending, handler in before.items():
+            signal.signal(ending, handler)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

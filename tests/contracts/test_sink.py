@@ -54,9 +54,8 @@ class Stand:
     shown: tuple[bytes, ...] = PICTURES
 
 
-@contextmanager
-def folder_stand(folder: Path) -> Iterator[Stand]:
-    yield Stand(
+def folder_stand(folder: Path) -> Stand:
+    return Stand(
         sink=FolderSink(),
         address=Address(kind=SinkKind.FOLDER, parts={FOLDER: str(folder), STEM: "red-fox-aaaa"}),
         pictures=lambda _job: tuple(path.read_bytes() for path in sorted(folder.glob("[!.]*.png"))),
@@ -64,10 +63,9 @@ def folder_stand(folder: Path) -> Iterator[Stand]:
     )
 
 
-@contextmanager
-def poll_stand(_folder: Path) -> Iterator[Stand]:
+def poll_stand(_folder: Path) -> Stand:
     sink = PollSink()
-    yield Stand(
+    return Stand(
         sink=sink,
         address=Address(kind=SinkKind.POLL),
         pictures=lambda job: PICTURES if sink.delivered(job) and job.deleted_at is None else (),
@@ -76,7 +74,7 @@ def poll_stand(_folder: Path) -> Iterator[Stand]:
 
 
 @contextmanager
-def slack_stand(_folder: Path) -> Iterator[Stand]:
+def slack_stand() -> Iterator[Stand]:
     """The genuine client and sink before the local Slack, with the history scope that lets them look."""
     app = manifest()
     app["oauth_config"]["scopes"]["bot"].append("channels:history")
@@ -109,17 +107,23 @@ def _card_outcome(slack: LocalSlack, job: Job) -> str | None:
     return next((outcome for outcome, told in messages.OUTCOMES.items() if told in card.words), None)
 
 
-@pytest.fixture(params=[folder_stand, poll_stand, slack_stand], ids=["folder", "poll", "slack_thread"])
+@pytest.fixture(params=["folder", "poll", "slack_thread"])
 def stand(request, tmp_path: Path) -> Iterator[Stand]:
-    with request.param(tmp_path / "out" / "deep") as built:
-        yield built
+    if request.param == "slack_thread":
+        with slack_stand() as built:
+            yield built
+    else:
+        yield _plain_stand(request.param, tmp_path)
 
 
-@pytest.fixture(params=[folder_stand, poll_stand], ids=["folder", "poll"])
-def repeatable(request, tmp_path: Path) -> Iterator[Stand]:
+@pytest.fixture(params=["folder", "poll"])
+def repeatable(request, tmp_path: Path) -> Stand:
     """Sinks whose every call may be repeated. Slack's may not, which is why the machine writes intents."""
-    with request.param(tmp_path / "out" / "deep") as built:
-        yield built
+    return _plain_stand(request.param, tmp_path)
+
+
+def _plain_stand(kind: str, folder: Path) -> Stand:
+    return folder_stand(folder / "out" / "deep") if kind == "folder" else poll_stand(folder)
 
 
 def stage(job: Job) -> Stage:

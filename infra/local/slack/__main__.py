@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -23,10 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         return _complain(str(error))
     _greet(server)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # raised, or not where the starter ignores SIGINT
         asyncio.run(server.serve())
-    except KeyboardInterrupt:
-        print("ended")
+    print("ended")
     return 0
 
 
