@@ -23,7 +23,7 @@ from container.embedded.training.vae import train_vae
 
 VAE_STEPS = 2_700
 DETAIL_STEPS = 1_500
-UNET_STEPS = 4_200
+UNET_STEPS = 3_650
 
 
 def main() -> None:
