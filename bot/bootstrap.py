@@ -79,6 +79,7 @@ def policy_of(config: Config) -> Policy:
         defaults=Defaults(width=side, height=side, steps=config["IMAGINE_STEPS"]),
         caps=Caps(max_pixels=config["IMAGINE_MAX_PIXELS"]),
         catalogue=Catalogue(models=tuple(sorted(config["IMAGINE_MODEL"]))),
+        vary_strength=config["IMAGINE_VARY_STRENGTH"],
         rate=Rate(dollars_per_hour=config["IMAGINE_DOLLARS_PER_HOUR"]),
         daily_limit=config["IMAGINE_DAILY_GPU_SECONDS"] * 1000,
         month_ceiling=month * 1000 if month else None,

@@ -44,6 +44,13 @@ def _amount(text: str) -> float:
     return amount
 
 
+def _share(text: str) -> float:
+    share = _amount(text)
+    if share > 1:
+        raise ValueError("must be a number from 0 to 1")
+    return share
+
+
 def _names(text: str) -> frozenset[str]:
     return frozenset(part.strip() for part in text.split(",") if part.strip())
 
@@ -107,6 +114,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(name="IMAGINE_DOLLARS_PER_HOUR", default="1.52", meaning="price of the instance", read=_amount),
     Setting(name="IMAGINE_BLOCKED_PHRASES", default="", meaning="file with one phrase a line"),
     Setting(name="IMAGINE_WINDOW", default="3", meaning="drawings in flight at once", read=_whole),
+    Setting(
+        name="IMAGINE_VARY_STRENGTH",
+        default="0.3",
+        meaning="how far Vary goes from the picture, 0 to 1",
+        read=_share,
+    ),
     Setting(name="IMAGINE_STEPS", default="20", meaning="steps when nobody names them", read=_whole),
     Setting(
         name="IMAGINE_SIZE", default="512", meaning="pixels of a side when nobody names them", read=_whole

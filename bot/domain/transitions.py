@@ -40,7 +40,7 @@ _OPEN = _UNRESOLVED | _SETTLING
 _ENDED = frozenset({State.DONE, State.AUDITED})
 _UNANNOUNCED = frozenset({State.ACCEPTED, State.RESOLVED})
 _DELIVERY = "delivery_refs deliveries deliver_intent_at"
-_BOOKKEEPING = frozenset({"attempts", "next_check_at", "lease_owner", "lease_until", "told"})
+BOOKKEEPING = frozenset({"attempts", "next_check_at", "lease_owner", "lease_until", "told"})
 
 
 def _row(
@@ -50,7 +50,7 @@ def _row(
         name=name,
         before=frozenset(before),
         after=after,
-        writes=frozenset(writes.split()) | _BOOKKEEPING,
+        writes=frozenset(writes.split()) | BOOKKEEPING,
         by=frozenset(Writer(writer) for writer in by.split()),
     )
 
