@@ -24,10 +24,14 @@ class Line:
         self._silent = silent
         self._is_terminal = stream.isatty()
         self._last = ""
+        self._told: list[str] = []
 
     def show(self, state: State, steps: tuple[int, int] | None) -> None:
-        """The state, with a bar of the steps done on a terminal."""
+        """The state, with a bar of the steps done on a terminal. A job never goes back: nor does this."""
         word = WORDS.get(state, state.value)
+        if word in self._told[:-1]:
+            return
+        self._told += [word] if word not in self._told else []
         text = f"{word} {bar(*steps)}" if steps and steps[1] and self._is_terminal else word
         if text == self._last or self._silent:
             return

@@ -14,7 +14,7 @@ from bot import config
 from bot.bootstrap import Machine, build_machine
 from bot.domain import messages
 from bot.domain.errors import ConfigError, Refused
-from bot.domain.job import Address, Job, Outcome, SinkKind, state_of
+from bot.domain.job import Address, Job, Outcome, SinkKind, State, state_of
 from bot.domain.prompt import caret_line
 from bot.services.core import Caller
 from bot.services.intake import PromptRefused, imagine
@@ -112,14 +112,17 @@ def _draw(machine: Machine, arguments: argparse.Namespace, line: Line) -> Job:
 
 
 def _follow(machine: Machine, job: Job, line: Line) -> Job:
-    """Until the outcome is in the folder."""
+    """Until the outcome is in the folder. A drawing too quick to be seen under way is told all the same."""
     current = job
-    while state_of(current).is_open:
-        steps = machine.endpoint.progress().get(inference_id(current))
-        line.show(state_of(current), steps)
+    while True:
+        if current.submissions:
+            line.show(State.SUBMITTED, machine.endpoint.progress().get(inference_id(current)))
+        if not state_of(current).is_open:
+            return current
+        if state_of(current) is not State.SUBMITTED:
+            line.show(state_of(current), None)
         time.sleep(LOOK_EVERY)
         current = machine.core.jobs.get(job.id) or current
-    return current
 
 
 def _report(job: Job, arguments: argparse.Namespace, line: Line) -> int:
