@@ -184,9 +184,9 @@ def test_on_a_phone_everything_fits(page: Page, demo: Demo, shoot) -> None:
 
 def send(page: Page, text: str) -> None:
     """At phone width an open thread covers the channel."""
-    if page.get_by_test_id("close-thread").is_visible():
-        page.get_by_test_id("close-thread").click()
     composer = page.get_by_test_id("composer")
+    if not composer.is_visible():
+        page.get_by_test_id("close-thread").click()
     composer.fill(text)
     composer.press("Enter")
 
