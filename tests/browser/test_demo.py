@@ -65,7 +65,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         httpx.get(f"http://127.0.0.1:{port}")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def page(chromium: Browser, demo: Demo) -> Iterator[Page]:
     context = chromium.new_context(viewport=WIDE, reduced_motion="reduce")
     context.set_default_timeout(DRAWN)
