@@ -49,7 +49,7 @@ browser-deps:
 lock: ## write requirements/*.txt anew from requirements/*.in (needs uv)
 	@$(BIN)/python -m pip install --quiet uv
 	@$(UV_COMPILE) requirements/test.in -o requirements/test.txt
-	@for part in bot container demo; do \
+	@for part in bot cli container demo; do \
 		$(UV_COMPILE) -c requirements/test.txt requirements/$$part.in -o requirements/$$part.txt || exit 1; done
 
 clean: ## remove the environment and everything the demo wrote
