@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from bot.domain.job import Address, Job, Outcome
-from bot.domain.person import Person
+from bot.domain.person import Person, Settlement
 
 
 class Clock(Protocol):
@@ -38,6 +38,14 @@ class CounterChange:
     key: str
     delta: int
     ceiling: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CounterRaise:
+    """Lift counter `key` to `least`; one that is there or higher stays."""
+
+    key: str
+    least: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +89,22 @@ class Jobs(Protocol):
     def create(self, jobs: Sequence[Job], *, person: Person, guard: Guard | None = None, now: float) -> None:
         """Write new rows, the person's row and the guard in one transaction, or nothing.
 
-        `person.version` is the version after the write. Raises AlreadyExists, PersonMoved, GuardClosed.
+        `person.version` is the version after the write. Raises AlreadyExists, PersonMoved (which holds the
+        row as it is), GuardClosed.
         """
         ...
 
     def transition(
-        self, after: Job, *, person: Person | None = None, counters: Sequence[CounterChange] = ()
+        self,
+        after: Job,
+        *,
+        settlement: Settlement | None = None,
+        counters: Sequence[CounterChange | CounterRaise] = (),
     ) -> None:
-        """Replace the row whose version is `after.version - 1`, with person and counters, or nothing.
+        """Replace the row whose version is `after.version - 1`, with settlement and counters, or nothing.
 
-        Raises JobMoved, PersonMoved, CeilingReached.
+        A settlement changes the person's row as `Person.settled` does, whatever its version. Every counter
+        is named at most once. Raises JobMoved, CeilingReached.
         """
         ...
 
@@ -127,8 +141,20 @@ class Cell:
     version: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Several shared rows read at once. Cells that do not exist are left out; counters then are 0."""
+
+    cells: Mapping[str, Cell]
+    counters: Mapping[str, int]
+
+
 class Cells(Protocol):
     """Versioned key-value rows for what workers share."""
+
+    def look(self, keys: Sequence[str], *, counters: Sequence[str] = ()) -> Look:
+        """Cells and counters in one read, strongly consistent each, not together; at most 50 in all."""
+        ...
 
     def read(self, key: str) -> Cell | None:
         """The cell, strongly consistent."""
@@ -137,7 +163,7 @@ class Cells(Protocol):
     def write(self, key: str, value: Mapping[str, Any], *, expected: int) -> int:
         """Write when the version is still `expected` (0 = absent); returns the new version.
 
-        Raises CellMoved.
+        Raises CellMoved (which holds the cell as it is).
         """
         ...
 
@@ -332,6 +358,7 @@ __all__ = [
     "Cells",
     "Clock",
     "CounterChange",
+    "CounterRaise",
     "Endpoint",
     "EndpointState",
     "Fate",
@@ -340,12 +367,14 @@ __all__ = [
     "Index",
     "Jobs",
     "Journal",
+    "Look",
     "Moderation",
     "Objects",
     "Outcome",
     "Page",
     "Queue",
     "Randomness",
+    "Settlement",
     "Sink",
     "Stage",
     "Submission",

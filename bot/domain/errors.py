@@ -20,6 +20,11 @@ BotError
 └── ConfigError          a setting is missing or wrong; names the setting and the fix
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bot.domain.person import Person
+
 
 class BotError(Exception):
     """Base of the tree."""
@@ -49,7 +54,11 @@ class JobMoved(Conflict):
 
 
 class PersonMoved(Conflict):
-    """Read the person again and decide anew."""
+    """`current` is the person's row as it is, where the store told it: decide anew from it."""
+
+    def __init__(self, user: str, *, current: "Person | None" = None) -> None:
+        super().__init__(user)
+        self.current = current
 
 
 class GuardClosed(Conflict):
@@ -69,7 +78,11 @@ class CeilingReached(Conflict):
 
 
 class CellMoved(Conflict):
-    """Read the cell again and decide anew."""
+    """`current` is the `ports.Cell` as it is, None when it is absent or the store did not tell."""
+
+    def __init__(self, key: str, *, current: Any = None) -> None:
+        super().__init__(key)
+        self.current = current
 
 
 class PeerError(BotError):

@@ -9,6 +9,17 @@ from bot.domain.job import Job, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What is added to a person's row when a job of `day` ends, in GPU-milliseconds of either sign."""
+
+    tenant: str
+    user: str
+    day: str
+    held: int
+    spent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """`held` and `spent` are GPU-milliseconds of `day` (UTC date); `tag` is the last job's tag.
 
@@ -28,6 +39,13 @@ class Person:
     def used(self) -> int:
         """What counts against today's limit."""
         return self.held + self.spent
+
+    def settled(self, settlement: Settlement) -> Self:
+        """The row after a settlement; one of another day stays: its hold went with that day."""
+        if self.version == 0 or self.day != settlement.day:
+            return self
+        held, spent = self.held + settlement.held, self.spent + settlement.spent
+        return dataclasses.replace(self, held=held, spent=spent, version=self.version + 1)
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -52,14 +70,7 @@ def hold(person: Person, *, cost: int, day: str, limit: int, virtual_time: int) 
     return dataclasses.replace(today, held=today.held + cost, tag=tag, version=person.version + 1)
 
 
-def settle(person: Person, job: Job) -> Person:
-    """The row after `job` ended: a delivered picture is spent, anything else is given back.
-
-    A job of an earlier day changes nothing: that day's hold went with the day.
-    """
-    if person.day != job.quota_day:
-        return dataclasses.replace(person, version=person.version + 1)
+def settlement_of(job: Job) -> Settlement:
+    """What the end of `job` changes: a delivered picture is spent, anything else is given back."""
     spent = job.cost if job.final_outcome is Outcome.OK else 0
-    return dataclasses.replace(
-        person, held=person.held - job.cost, spent=person.spent + spent, version=person.version + 1
-    )
+    return Settlement(tenant=job.tenant, user=job.person, day=job.quota_day, held=-job.cost, spent=spent)

@@ -14,7 +14,8 @@ class Times:
     `grace` is how late Slack may still apply a call whose reply was lost; `lease` outlives the
     function timeout, so a process that lost its lease is dead; `request_ttl` and
     `invocation_timeout` are handed to SageMaker, counted from submission
-    (60..21,600 s and 1..3,600 s, InvokeEndpointAsync).
+    (60..21,600 s and 1..3,600 s, InvokeEndpointAsync). `settings_for` is how long a process goes by
+    the settings it read last.
     """
 
     queue_patience: float = 6 * HOUR
@@ -35,6 +36,7 @@ class Times:
     back_off_first: float = 2.0
     back_off_most: float = 5 * MINUTE
     retention_days: int = 90
+    settings_for: float = 60.0
 
     @property
     def submission_life(self) -> float:
@@ -63,4 +65,5 @@ ONE_MACHINE = Times(
     endpoint_patience=2 * MINUTE,
     back_off_first=0.5,
     back_off_most=30.0,
+    settings_for=0.0,
 )

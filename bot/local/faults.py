@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from bot.domain.errors import Ambiguous, BotError, JobMoved, PersonMoved, Unavailable
 from bot.domain.job import Job
-from bot.domain.person import Person
-from bot.ports import CounterChange, Guard, Index, Jobs, Page
+from bot.domain.person import Person, Settlement
+from bot.ports import CounterChange, CounterRaise, Guard, Index, Jobs, Page
 
 T = TypeVar("T")
 
@@ -40,10 +40,14 @@ class FaultyJobs:
         self._call("create", effect, conflict=PersonMoved(person.user))
 
     def transition(
-        self, after: Job, *, person: Person | None = None, counters: Sequence[CounterChange] = ()
+        self,
+        after: Job,
+        *,
+        settlement: Settlement | None = None,
+        counters: Sequence[CounterChange | CounterRaise] = (),
     ) -> None:
         """See Jobs.transition; a conflict is JobMoved."""
-        effect = partial(self._jobs.transition, after, person=person, counters=counters)
+        effect = partial(self._jobs.transition, after, settlement=settlement, counters=counters)
         self._call("transition", effect, conflict=JobMoved(after.id))
 
     def get(self, job_id: str) -> Job | None:
@@ -110,12 +114,16 @@ class LaggingIndex:
             self._repeat(keep=self._lag)
 
     def transition(
-        self, after: Job, *, person: Person | None = None, counters: Sequence[CounterChange] = ()
+        self,
+        after: Job,
+        *,
+        settlement: Settlement | None = None,
+        counters: Sequence[CounterChange | CounterRaise] = (),
     ) -> None:
         """See Jobs.transition."""
         with self._turn:
-            self._jobs.transition(after, person=person, counters=counters)
-            self._late.append(partial(self._index.transition, after, person=person))
+            self._jobs.transition(after, settlement=settlement, counters=counters)
+            self._late.append(partial(self._index.transition, after, settlement=settlement))
             self._repeat(keep=self._lag)
 
     def get(self, job_id: str) -> Job | None:

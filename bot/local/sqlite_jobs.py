@@ -16,9 +16,9 @@ from bot.domain.errors import (
     Rejected,
 )
 from bot.domain.job import Job, State, state_of
-from bot.domain.person import Person
+from bot.domain.person import Person, Settlement
 from bot.local.database import Database
-from bot.ports import CounterChange, Guard, Index, Page
+from bot.ports import CounterChange, CounterRaise, Guard, Index, Page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +57,19 @@ class SqliteJobs:
             _write_person(connection, person)
 
     def transition(
-        self, after: Job, *, person: Person | None = None, counters: Sequence[CounterChange] = ()
+        self,
+        after: Job,
+        *,
+        settlement: Settlement | None = None,
+        counters: Sequence[CounterChange | CounterRaise] = (),
     ) -> None:
         """See Jobs.transition."""
         with self._database.writing() as connection:
             if _has_landed(connection, after):
                 return
             _replace(connection, after)
-            if person is not None:
-                _write_person(connection, person)
+            if settlement is not None:
+                _settle(connection, settlement)
             for change in counters:
                 _count(connection, change)
 
@@ -78,10 +82,7 @@ class SqliteJobs:
     def person(self, tenant: str, user: str) -> Person:
         """See Jobs.person."""
         with self._database.reading() as connection:
-            found = connection.execute(
-                "SELECT row FROM persons WHERE tenant = ? AND user = ?", (tenant, user)
-            ).fetchone()
-        return Person(tenant=tenant, user=user) if found is None else Person.from_json(json.loads(found[0]))
+            return _person(connection, tenant, user)
 
     def query(
         self,
@@ -107,7 +108,7 @@ class SqliteJobs:
     def counter(self, key: str) -> int:
         """See Jobs.counter."""
         with self._database.reading() as connection:
-            return _counter(connection, key)
+            return read_counter(connection, key)
 
 
 def _was_created(connection: sqlite3.Connection, jobs: Sequence[Job]) -> bool:
@@ -160,11 +161,27 @@ def _indexed(job: Job) -> tuple[float | None, int | None, bool, int, str]:
 
 
 def _write_person(connection: sqlite3.Connection, person: Person) -> None:
+    current = _person(connection, person.tenant, person.user)
+    if current.version != person.version - 1:
+        raise PersonMoved(person.user, current=current)
+    _put_person(connection, person)
+
+
+def _settle(connection: sqlite3.Connection, settlement: Settlement) -> None:
+    current = _person(connection, settlement.tenant, settlement.user)
+    settled = current.settled(settlement)
+    if settled != current:
+        _put_person(connection, settled)
+
+
+def _person(connection: sqlite3.Connection, tenant: str, user: str) -> Person:
     found = connection.execute(
-        "SELECT version FROM persons WHERE tenant = ? AND user = ?", (person.tenant, person.user)
+        "SELECT row FROM persons WHERE tenant = ? AND user = ?", (tenant, user)
     ).fetchone()
-    if (0 if found is None else found[0]) != person.version - 1:
-        raise PersonMoved(person.user)
+    return Person(tenant=tenant, user=user) if found is None else Person.from_json(json.loads(found[0]))
+
+
+def _put_person(connection: sqlite3.Connection, person: Person) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO persons (tenant, user, version, row) VALUES (?, ?, ?, ?)",
         (person.tenant, person.user, person.version, json.dumps(person.to_json())),
@@ -179,14 +196,19 @@ def _use_guard(connection: sqlite3.Connection, guard: Guard, *, job_id: str, now
     connection.execute("INSERT INTO guards VALUES (?, ?, ?)", (guard.key, guard.until, job_id))
 
 
-def _count(connection: sqlite3.Connection, change: CounterChange) -> None:
-    value = _counter(connection, change.key) + change.delta
-    if change.ceiling is not None and value > change.ceiling:
-        raise CeilingReached(change.key)
+def _count(connection: sqlite3.Connection, change: CounterChange | CounterRaise) -> None:
+    current = read_counter(connection, change.key)
+    if isinstance(change, CounterRaise):
+        value = max(current, change.least)
+    else:
+        value = current + change.delta
+        if change.ceiling is not None and value > change.ceiling:
+            raise CeilingReached(change.key)
     connection.execute("INSERT OR REPLACE INTO counters VALUES (?, ?)", (change.key, value))
 
 
-def _counter(connection: sqlite3.Connection, key: str) -> int:
+def read_counter(connection: sqlite3.Connection, key: str) -> int:
+    """A counter's value, 0 when it was never changed."""
     found = connection.execute("SELECT value FROM counters WHERE key = ?", (key,)).fetchone()
     return 0 if found is None else int(found[0])
 

@@ -10,7 +10,7 @@ from bot.services.core import Caller, Core
 from bot.services.dispatch import dispatch
 from bot.services.gallery import find_job
 from bot.services.rows import IN_FLIGHT, fail, month_key, resolve
-from bot.services.settings import read_settings, set_paused
+from bot.services.settings import SETTINGS, change
 
 QUEUE_SHOWN = 20
 DEFAULT_REASON = "paused by an admin"
@@ -40,7 +40,7 @@ def status(core: Core, caller: Caller) -> Status:
     _only_admins(caller)
     return Status(
         endpoint=core.endpoint.state(),
-        paused=read_settings(core.cells).paused,
+        paused=core.settings.paused,
         waiting=len(core.jobs.query(Index.WAITING, limit=100).jobs),
         in_flight=core.jobs.counter(IN_FLIGHT),
         burned=core.jobs.counter(month_key(core.clock.now())),
@@ -52,7 +52,7 @@ def pause(core: Core, caller: Caller, *, reason: str) -> str:
     """New jobs get the reason, queued ones wait. Returns the reason people are told."""
     _only_admins(caller)
     told = reason.strip() or DEFAULT_REASON
-    set_paused(core.cells, told)
+    _set_paused(core, told)
     core.journal.event("paused", tenant=caller.tenant, by=caller.user)
     return told
 
@@ -60,7 +60,7 @@ def pause(core: Core, caller: Caller, *, reason: str) -> str:
 def resume(core: Core, caller: Caller) -> int:
     """Take jobs again; returns how many waiting ones entered at once."""
     _only_admins(caller)
-    set_paused(core.cells, None)
+    _set_paused(core, None)
     core.journal.event("resumed", tenant=caller.tenant, by=caller.user)
     return len(dispatch(core))
 
@@ -81,6 +81,11 @@ def review(core: Core, caller: Caller, *, job_ref: str, verdict: Review) -> Job:
     if verdict is Review.RELEASE:
         return resolve(core, job, replace(job.held, at=core.clock.now()))
     return fail(core, job, Outcome.BLOCKED)
+
+
+def _set_paused(core: Core, reason: str | None) -> None:
+    change(core.cells, SETTINGS, lambda value: {**value, "paused": reason})
+    core.bulletin.forget()
 
 
 def _only_admins(caller: Caller) -> None:

@@ -21,6 +21,8 @@ from bot.ports import (
     Randomness,
     Sink,
 )
+from bot.services.people import People
+from bot.services.settings import Bulletin, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,14 @@ class Core:
     journal: Journal
     policy: Policy
     process: Process
+
+    bulletin: Bulletin = field(default_factory=Bulletin)
+    people: People = field(default_factory=People)
+
+    @property
+    def settings(self) -> Settings:
+        """What admins have set, at most `Times.settings_for` seconds old. Raises PeerError."""
+        return self.bulletin.settings(self.cells, now=self.clock.now(), times=self.times)
 
     def sink(self, job: Job) -> Sink:
         """The adapter that shows this job's outcome."""

@@ -9,15 +9,15 @@ person fill it.
 from bot.domain.errors import CeilingReached, JobMoved, PeerError
 from bot.domain.job import Job, Outcome
 from bot.domain.transitions import apply
-from bot.ports import CounterChange, Index
+from bot.ports import CounterChange, CounterRaise, Index
 from bot.services.core import Core
 from bot.services.rows import IN_FLIGHT, Overtaken, fail, month_key, tokened
-from bot.services.settings import pass_virtual_time, read_settings
+from bot.services.settings import VIRTUAL_TIME
 
 
 def dispatch(core: Core) -> tuple[str, ...]:
     """Admit what fits; returns the ids admitted. Paused: nothing."""
-    if read_settings(core.cells).paused is not None:
+    if core.settings.paused is not None:
         return ()
     window = core.endpoint.state().window
     admitted: list[Job] = []
@@ -37,7 +37,10 @@ def dispatch(core: Core) -> tuple[str, ...]:
 def _admit(core: Core, job: Job, *, window: int) -> Job:
     now = core.clock.now()
     after = tokened(core, apply(job, "admit", admitted_at=now, next_check_at=now + core.times.nudge_after))
-    changes = [CounterChange(key=IN_FLIGHT, delta=1, ceiling=window)]
+    changes: list[CounterChange | CounterRaise] = [
+        CounterChange(key=IN_FLIGHT, delta=1, ceiling=window),
+        CounterRaise(key=VIRTUAL_TIME, least=job.tag),
+    ]
     if core.policy.month_ceiling is not None:
         room = core.policy.month_ceiling - job.cost
         changes.append(CounterChange(key=month_key(now), delta=0, ceiling=room))
@@ -53,10 +56,7 @@ def _refuse(core: Core, job: Job) -> None:
 
 
 def _pass_on(core: Core, admitted: list[Job]) -> None:
-    """Move the queue's virtual time and hint at the admitted jobs; the sweep finds them anyway."""
-    if not admitted:
-        return
-    pass_virtual_time(core.cells, max(job.tag for job in admitted))
+    """Hint at the admitted jobs; the sweep finds them anyway."""
     for job in admitted:
         try:
             core.queue.nudge(job.id)

@@ -8,7 +8,6 @@ from bot.domain.job import Job, Outcome, Picture, failure_prefix, output_key
 from bot.domain.transitions import is_open
 from bot.ports import EndpointState, Index
 from bot.services.core import Caller, Core
-from bot.services.settings import read_settings
 
 ID_LENGTH = 26
 SHORTEST_REF = 6
@@ -80,7 +79,7 @@ def overview(core: Core, caller: Caller) -> Overview:
         used=person.used if person.day == today(core) else 0,
         limit=core.policy.daily_limit,
         open_jobs=tuple(job for job in own_jobs(core, caller) if is_open(job)),
-        paused=read_settings(core.cells).paused,
+        paused=core.settings.paused,
         endpoint=core.endpoint.state(),
     )
 

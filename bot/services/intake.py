@@ -18,14 +18,14 @@ from bot.domain.errors import (
     Unavailable,
 )
 from bot.domain.job import Address, Job, job_id
-from bot.domain.person import hold
+from bot.domain.person import Person, hold
 from bot.domain.prices import cost_of
 from bot.domain.prompt import Refusal, parse
 from bot.domain.request import ImageRequest
 from bot.ports import Guard
 from bot.services.core import Caller, Core
 from bot.services.gallery import find_job, find_picture, today
-from bot.services.settings import Settings, read_settings
+from bot.services.settings import Settings
 
 HARD_STOP = 2.0
 _TRIES = 4
@@ -106,7 +106,7 @@ def accept(core: Core, caller: Caller, order: Order) -> Accepted:
     A write whose fate stays unknown is refused as "not_confirmed": if a card appears, it runs.
     """
     _check_words(core, order.request)
-    settings = read_settings(core.cells)
+    settings = core.settings
     if settings.paused is not None:
         raise Refused("paused", reason=settings.paused)
     job = _new_job(core, caller, order)
@@ -151,7 +151,8 @@ def _create(core: Core, job: Job, order: Order, settings: Settings) -> Job | Non
             break
         try:
             _create_once(core, job, guard, settings)
-        except PersonMoved:
+        except PersonMoved as moved:
+            core.people.saw(moved.current or core.jobs.person(job.tenant, job.person))
             continue
         except (Ambiguous, Unavailable) as lost:
             core.journal.event("create_retried", job=job.id, code=lost.code)
@@ -163,16 +164,24 @@ def _create(core: Core, job: Job, order: Order, settings: Settings) -> Job | Non
 
 
 def _create_once(core: Core, job: Job, guard: Guard, settings: Settings) -> None:
-    person = hold(
-        core.jobs.person(job.tenant, job.person),
+    try:
+        person = _hold(core, job, core.people.last_seen(job.tenant, job.person), settings)
+    except Refused:  # what was remembered may be long settled
+        person = _hold(core, job, core.jobs.person(job.tenant, job.person), settings)
+    person = dataclasses.replace(person, write_token=job.write_token)
+    core.jobs.create(
+        (dataclasses.replace(job, tag=person.tag),), person=person, guard=guard, now=core.clock.now()
+    )
+    core.people.saw(person)
+
+
+def _hold(core: Core, job: Job, person: Person, settings: Settings) -> Person:
+    return hold(
+        person,
         cost=job.cost,
         day=job.quota_day,
         limit=core.policy.daily_limit,
         virtual_time=settings.virtual_time,
-    )
-    person = dataclasses.replace(person, write_token=job.write_token)
-    core.jobs.create(
-        (dataclasses.replace(job, tag=person.tag),), person=person, guard=guard, now=core.clock.now()
     )
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeVar
 
-from bot.domain.errors import IllegalTransition, JobMoved, PersonMoved
+from bot.domain.errors import IllegalTransition, JobMoved
 from bot.domain.job import Job, Outcome, Picture, Result, State, state_of
-from bot.domain.person import Person, settle
+from bot.domain.person import settlement_of
 from bot.domain.transitions import apply, is_unresolved
 from bot.ports import CounterChange
 from bot.services.core import Core
@@ -89,17 +88,11 @@ class Hand:
 
     def finish(self, job: Job, *, until_in: float) -> None:
         """The outcome is visible: write `done_at` and settle the person's quota in one transaction."""
-        for _ in range(_TRIES):
-            done = self._released(job, "finish", until_in=until_in, facts={"done_at": self.core.clock.now()})
-            person = settle(self.core.jobs.person(job.tenant, job.person), done)
-            try:
-                self.core.jobs.transition(done, person=tokened(self.core, person))
-            except PersonMoved:
-                continue
-            except JobMoved as moved:
-                raise Overtaken from moved
-            return
-        raise PersonMoved(job.person)
+        done = self._released(job, "finish", until_in=until_in, facts={"done_at": self.core.clock.now()})
+        try:
+            self.core.jobs.transition(done, settlement=settlement_of(done))
+        except JobMoved as moved:
+            raise Overtaken from moved
 
     def _released(self, job: Job, name: str, *, until_in: float | None, facts: dict[str, object]) -> Job:
         check_at = None if until_in is None else self.core.clock.now() + until_in
@@ -170,9 +163,6 @@ def _settled_counters(core: Core, job: Job, result: Result) -> tuple[CounterChan
     return (freed, CounterChange(key=month_key(core.clock.now()), delta=burned))
 
 
-Row = TypeVar("Row", Job, Person)
-
-
-def tokened(core: Core, row: Row) -> Row:
+def tokened(core: Core, row: Job) -> Job:
     """The row under a fresh name for the attempt to write it."""
     return replace(row, write_token=core.ids.token())

@@ -1,17 +1,23 @@
-"""Settings that admins change while the service runs.
+"""Settings that admins change while the service runs, and what else every worker looks at now and then.
 
-They live in one cell, so the accept path reads one small row; `paused` holds the reason people are told.
+They live in shared rows that one read brings together. A process remembers them for `Times.settings_for`
+seconds, so the accept path seldom reads at all; a pause is seen everywhere within that time.
 """
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bot.domain.errors import CellMoved
-from bot.ports import Cell, Cells
+from bot.domain.times import Times
+from bot.ports import Cell, Cells, Look
 
 SETTINGS = "settings"
-QUEUE = "queue"
+ENDPOINT = "endpoint"
+VIRTUAL_TIME = "virtual_time"
+"""The counter that holds the highest tag admitted so far, in GPU-milliseconds."""
+
 _TRIES = 8
 
 Edit = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -19,41 +25,55 @@ Edit = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`virtual_time` is the tag of the job admitted last, in GPU-milliseconds."""
+    """`paused` holds the reason people are told; `virtual_time` is the highest tag admitted so far."""
 
     paused: str | None = None
     virtual_time: int = 0
 
 
-def read_settings(cells: Cells) -> Settings:
-    """Settings as they are now."""
-    return Settings(
-        paused=_value(cells.read(SETTINGS)).get("paused"),
-        virtual_time=int(_value(cells.read(QUEUE)).get("virtual_time", 0)),
-    )
+class Bulletin:
+    """The shared rows as this process saw them last."""
 
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._look: Look | None = None
+        self._seen_at = 0.0
 
-def set_paused(cells: Cells, reason: str | None) -> None:
-    """Pause new jobs with a reason, or resume with None."""
-    change(cells, SETTINGS, lambda value: {**value, "paused": reason})
+    def look(self, cells: Cells, *, now: float, times: Times) -> Look:
+        """The rows, at most `times.settings_for` seconds old. Raises PeerError."""
+        with self._turn:
+            if self._look is None or not 0 <= now - self._seen_at < times.settings_for:
+                self._look = cells.look((SETTINGS, ENDPOINT), counters=(VIRTUAL_TIME,))
+                self._seen_at = now
+            return self._look
 
+    def settings(self, cells: Cells, *, now: float, times: Times) -> Settings:
+        """What admins have set. Raises PeerError."""
+        look = self.look(cells, now=now, times=times)
+        paused = _value(look.cells.get(SETTINGS)).get("paused")
+        return Settings(paused=paused, virtual_time=look.counters.get(VIRTUAL_TIME, 0))
 
-def pass_virtual_time(cells: Cells, tag: int) -> None:
-    """Move the queue's virtual time forward to `tag`; it never goes back."""
-    current = cells.read(QUEUE)
-    if int(_value(current).get("virtual_time", 0)) < tag:
-        change(cells, QUEUE, lambda value: {"virtual_time": max(tag, int(value.get("virtual_time", 0)))})
+    def endpoint(self, cells: Cells, *, now: float, times: Times) -> Mapping[str, Any] | None:
+        """What was last written about the endpoint, None when nothing was. Raises PeerError."""
+        cell = self.look(cells, now=now, times=times).cells.get(ENDPOINT)
+        return None if cell is None else cell.value
+
+    def forget(self) -> None:
+        """Look again the next time: this process has changed something."""
+        with self._turn:
+            self._look = None
 
 
 def change(cells: Cells, key: str, edit: Edit) -> None:
     """Read, edit and write a cell until no other writer was faster. Raises CellMoved after 8 tries."""
+    cell = cells.read(key)
     for attempt in range(_TRIES):
-        cell = cells.read(key)
         try:
             cells.write(key, edit(_value(cell)), expected=cell.version if cell else 0)
-        except CellMoved:
+        except CellMoved as moved:
             if attempt == _TRIES - 1:
                 raise
+            cell = moved.current
         else:
             return
 

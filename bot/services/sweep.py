@@ -1,5 +1,7 @@
 """The sweep: every open row has a timer, and this alone, with every message lost, finishes every job."""
 
+import math
+
 from bot.domain.errors import BotError, Conflict
 from bot.ports import Index
 from bot.services.core import Core
@@ -10,13 +12,20 @@ from bot.services.work import advance
 BATCH = 50
 
 
-def sweep(core: Core, *, limit: int = BATCH) -> int:
-    """Take at most `limit` due jobs as far as they go; returns how many were due."""
-    due = core.jobs.query(Index.DUE, upto=core.clock.now(), limit=limit).jobs
-    for job in due:
-        revive(core, job.id)
+def sweep(core: Core, *, limit: int = BATCH, deadline: float = math.inf) -> int:
+    """Take at most `limit` due jobs as far as they go; returns how many were taken.
+
+    Begins with no further job at `deadline` (seconds since the epoch): what is left stays due.
+    """
     dispatch(core)
-    return len(due)
+    taken = 0
+    for job in core.jobs.query(Index.DUE, upto=core.clock.now(), limit=limit).jobs:
+        if core.clock.now() >= deadline:
+            core.journal.event("sweep_cut_short", taken=taken)
+            break
+        revive(core, job.id)
+        taken += 1
+    return taken
 
 
 def revive(core: Core, job_id: str) -> None:

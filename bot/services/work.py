@@ -8,16 +8,17 @@ its timer brings the next pass.
 from collections.abc import Callable
 
 from bot.domain.errors import Ambiguous, Busy, JobMoved, PeerError, Rejected, Unavailable
-from bot.domain.job import Job, Outcome
+from bot.domain.job import Job, Outcome, Result, State, state_of
 from bot.domain.steps import MAX_POSTS, MAX_SUBMISSIONS, Step, next_step
 from bot.domain.transitions import is_unresolved
+from bot.domain.wire import read_failure
 from bot.ports import Fate
 from bot.services.core import Core
 from bot.services.dispatch import dispatch
 from bot.services.gallery import stored_keys
 from bot.services.progress import show_stage
 from bot.services.results import collect
-from bot.services.rows import Hand, Overtaken, fail, reread
+from bot.services.rows import Hand, Overtaken, fail, reread, resolve
 from bot.services.stages import news_of, stage_of
 from bot.services.submissions import submission_of
 
@@ -393,6 +394,30 @@ def take_result(core: Core, job_id: str) -> None:
     else:
         _collect(core, job)
     advance(core, job_id)
+
+
+def take_failure(core: Core, job_id: str, body: bytes, *, submission: int | None = None) -> None:
+    """A message or object says that a submission of this job failed; `body` is what it says.
+
+    A picture that is there all the same wins. News of an earlier submission than the one under way, and
+    duplicate, late and foreign news change nothing.
+    """
+    job = core.jobs.get(job_id)
+    if job is None or state_of(job) is not State.SUBMITTED:
+        core.journal.event("failure_ignored", job=job_id)
+    elif submission is not None and submission < job.submissions:
+        core.journal.event("failure_outdated", job=job_id)
+    else:
+        _fail_with(core, job, body)
+    advance(core, job_id)
+
+
+def _fail_with(core: Core, job: Job, body: bytes) -> None:
+    try:
+        if collect(core, job) is None:
+            resolve(core, job, Result(outcome=read_failure(body), at=core.clock.now()))
+    except (Overtaken, JobMoved):
+        core.journal.event("failure_overtaken", job=job.id)
 
 
 def _collect(core: Core, job: Job) -> None:

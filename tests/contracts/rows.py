@@ -3,7 +3,7 @@
 import dataclasses
 
 from bot.domain.job import Address, Job, Outcome, Picture, Result, SinkKind
-from bot.domain.person import Person
+from bot.domain.person import Person, Settlement
 from bot.domain.request import ImageRequest
 
 NOW = 1_800_000_000.0
@@ -45,6 +45,12 @@ def a_person(version: int = 1, **facts) -> Person:
         Person(tenant=TENANT, user=USER, day="2027-01-15", version=version, write_token=f"person-{version}"),
         **facts,
     )
+
+
+def a_settlement(**facts) -> Settlement:
+    """What the end of a job adds to the person's row."""
+    empty = Settlement(tenant=TENANT, user=USER, day="2027-01-15", held=0, spent=0)
+    return dataclasses.replace(empty, **facts)
 
 
 def a_result(outcome: Outcome = Outcome.OK, pictures: int = 2) -> Result:

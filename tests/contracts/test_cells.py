@@ -9,7 +9,7 @@ import pytest
 from bot.domain.errors import CellMoved
 from bot.local.database import MEMORY, Database
 from bot.local.sqlite_cells import SqliteCells
-from bot.ports import Cell, Cells
+from bot.ports import Cell, Cells, Look
 
 
 @pytest.fixture(params=["sqlite_file", "sqlite_memory"])
@@ -39,9 +39,23 @@ def test_every_write_makes_the_next_version(cells: Cells):
 @pytest.mark.parametrize("expected", [0, 2])
 def test_a_cell_that_moved_is_left_alone(cells: Cells, expected: int):
     cells.write("lease", {"owner": "one"}, expected=0)
-    with pytest.raises(CellMoved):
+    with pytest.raises(CellMoved) as moved:
         cells.write("lease", {"owner": "two"}, expected=expected)
+    assert moved.value.current == Cell(value={"owner": "one"}, version=1)
     assert cells.read("lease") == Cell(value={"owner": "one"}, version=1)
+
+
+def test_a_cell_expected_but_absent_has_moved(cells: Cells):
+    with pytest.raises(CellMoved) as moved:
+        cells.write("lease", {"owner": "one"}, expected=1)
+    assert moved.value.current is None
+
+
+def test_one_look_brings_cells_and_counters(cells: Cells):
+    cells.write("lease", {"owner": "one"}, expected=0)
+    cells.write("budget", {"left": 3}, expected=0)
+    look = cells.look(("lease", "nobody"), counters=("never",))
+    assert look == Look(cells={"lease": Cell(value={"owner": "one"}, version=1)}, counters={"never": 0})
 
 
 def test_cells_do_not_touch_each_other(cells: Cells):

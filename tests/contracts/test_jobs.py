@@ -23,8 +23,8 @@ from bot.domain.person import Person
 from bot.local.database import MEMORY, Database
 from bot.local.faults import FaultyJobs, LaggingIndex
 from bot.local.sqlite_jobs import SqliteJobs
-from bot.ports import CounterChange, Guard, Index, Jobs
-from tests.contracts.rows import NOW, TENANT, USER, a_job, a_person, a_result, after
+from bot.ports import CounterChange, CounterRaise, Guard, Index, Jobs
+from tests.contracts.rows import NOW, TENANT, USER, a_job, a_person, a_result, a_settlement, after
 
 
 @pytest.fixture(params=["sqlite_file", "sqlite_memory", "switches_off"])
@@ -130,8 +130,9 @@ class TestCreate:
     @pytest.mark.parametrize("version", [0, 1, 3])
     def test_a_person_who_moved_leaves_nothing_behind(self, jobs: Jobs, version: int):
         jobs.create([a_job("b" * 26)], person=a_person(), now=NOW)
-        with pytest.raises(PersonMoved):
+        with pytest.raises(PersonMoved) as moved:
             jobs.create([a_job()], person=a_person(version), now=NOW)
+        assert moved.value.current == a_person()
         assert jobs.get(a_job().id) is None
 
 
@@ -195,19 +196,27 @@ class TestTransition:
         settled = after(a_job(), "settle", done_at=NOW)
         for _ in range(2):
             jobs.transition(
-                settled, person=a_person(2, spent=5), counters=[CounterChange(key="month", delta=5)]
+                settled, settlement=a_settlement(spent=5), counters=[CounterChange(key="month", delta=5)]
             )
         assert jobs.counter("month") == 5
-        assert jobs.person(TENANT, USER) == a_person(2, spent=5)
+        assert jobs.person(TENANT, USER) == a_person(2, spent=5, write_token="person-1")
 
-    def test_a_person_who_moved_leaves_row_and_counters_alone(self, jobs: Jobs):
+    def test_a_settlement_adds_to_the_row_of_its_day(self, jobs: Jobs):
+        jobs.create([a_job()], person=a_person(held=1000, spent=10, tag=7), now=NOW)
+        jobs.transition(after(a_job()), settlement=a_settlement(held=-1000, spent=990))
+        assert jobs.person(TENANT, USER) == a_person(2, held=0, spent=1000, tag=7, write_token="person-1")
+
+    def test_a_settlement_of_another_day_changes_only_the_job(self, jobs: Jobs):
+        jobs.create([a_job()], person=a_person(held=1000), now=NOW)
+        jobs.transition(after(a_job()), settlement=a_settlement(day="2027-01-14", held=-1000))
+        assert jobs.get(a_job().id) == after(a_job())
+        assert jobs.person(TENANT, USER) == a_person(held=1000)
+
+    def test_a_settlement_for_nobody_changes_only_the_job(self, jobs: Jobs):
         jobs.create([a_job()], person=a_person(), now=NOW)
-        with pytest.raises(PersonMoved):
-            jobs.transition(
-                after(a_job()), person=a_person(1), counters=[CounterChange(key="month", delta=5)]
-            )
-        assert jobs.get(a_job().id) == a_job()
-        assert jobs.counter("month") == 0
+        jobs.transition(after(a_job()), settlement=a_settlement(user="U99", held=-1000))
+        assert jobs.get(a_job().id) == after(a_job())
+        assert jobs.person(TENANT, "U99").version == 0
 
 
 class TestCounters:
@@ -231,11 +240,41 @@ class TestCounters:
         with pytest.raises(CeilingReached):
             jobs.transition(
                 after(a_job()),
-                person=a_person(2),
-                counters=[CounterChange(key="team", delta=1), CounterChange(key="month", delta=2, ceiling=1)],
+                settlement=a_settlement(spent=5),
+                counters=[
+                    CounterRaise(key="virtual", least=4),
+                    CounterChange(key="team", delta=1),
+                    CounterChange(key="month", delta=2, ceiling=1),
+                ],
             )
-        assert jobs.counter("team") == 0
+        assert (jobs.counter("team"), jobs.counter("virtual")) == (0, 0)
         assert jobs.person(TENANT, USER).version == 1
+
+    def test_a_counter_is_raised_and_never_lowered(self, jobs: Jobs):
+        jobs.create([a_job()], person=a_person(), now=NOW)
+        row = a_job()
+        for number, (least, value) in enumerate([(5, 5), (3, 5), (5, 5), (9, 9)]):
+            row = after(row, f"raise-{number}")
+            jobs.transition(row, counters=[CounterRaise(key="virtual", least=least)])
+            assert jobs.counter("virtual") == value
+        assert jobs.get(row.id) == row
+
+    def test_a_raise_without_effect_does_not_hide_a_ceiling(self, jobs: Jobs):
+        jobs.create([a_job()], person=a_person(), now=NOW)
+        first = after(a_job(), "first")
+        jobs.transition(
+            first,
+            counters=[CounterRaise(key="virtual", least=5), CounterChange(key="flight", delta=1, ceiling=1)],
+        )
+        with pytest.raises(CeilingReached):
+            jobs.transition(
+                after(first, "second"),
+                counters=[
+                    CounterRaise(key="virtual", least=4),
+                    CounterChange(key="flight", delta=1, ceiling=1),
+                ],
+            )
+        assert jobs.get(first.id) == first
 
     def test_what_was_taken_can_be_given_back(self, jobs: Jobs):
         jobs.create([a_job()], person=a_person(), now=NOW)

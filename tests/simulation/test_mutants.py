@@ -8,6 +8,7 @@ import pytest
 
 from bot.domain import steps, transitions
 from bot.domain.job import State
+from bot.domain.person import settlement_of
 from bot.services import rows, work
 from bot.services.rows import Hand
 from tests.simulation import schedules
@@ -55,7 +56,7 @@ def no_lease(patch: pytest.MonkeyPatch) -> None:
 
 def quota_not_given_back(patch: pytest.MonkeyPatch) -> None:
     """A failed or cancelled job stays on the person's account."""
-    patch.setattr(rows, "settle", lambda person, job: dataclasses.replace(person, version=person.version + 1))
+    patch.setattr(rows, "settlement_of", lambda job: dataclasses.replace(settlement_of(job), held=0))
 
 
 def window_not_freed(patch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from bot.local.sqlite_cells import SqliteCells
 from bot.local.sqlite_jobs import SqliteJobs
 from bot.local.system import ManualClock, SeededRandomness, SequentialIds
 from bot.local.word_rules import WordRules
-from bot.ports import Cell, EndpointState, Fate, Index, Page, Stage, Submission, Warmth
+from bot.ports import Cell, EndpointState, Fate, Index, Look, Page, Stage, Submission, Warmth
 from bot.services import control
 from bot.services.core import Caller, Core, Policy, Process
 from bot.services.intake import Order, accept
@@ -81,8 +81,9 @@ class World:
         self.boots = itertools.count()
         self.random = random.Random(plan.seed + 1)
         self.journal = ListJournal()
-        self.store = SqliteJobs(Database(MEMORY))
-        self.cell_store = SqliteCells(Database(MEMORY))
+        database = Database(MEMORY)
+        self.store = SqliteJobs(database)
+        self.cell_store = SqliteCells(database)
         self.object_store = MemoryObjects()
         self.chat = Chat(self)
         self.gpu = Gpu(self)
@@ -267,6 +268,11 @@ class FaultyCells:
 
     def read(self, key: str) -> Cell | None:
         return self._world.call("cells.read", READ, lambda: self._world.cell_store.read(key))
+
+    def look(self, keys: Sequence[str], *, counters: Sequence[str] = ()) -> Look:
+        return self._world.call(
+            "cells.look", READ, lambda: self._world.cell_store.look(keys, counters=counters)
+        )
 
     def write(self, key: str, value: Mapping[str, Any], *, expected: int) -> int:
         return self._world.call(

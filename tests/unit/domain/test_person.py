@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bot.domain.errors import Refused
 from bot.domain.job import Outcome
-from bot.domain.person import Person, hold, settle
+from bot.domain.person import Person, hold, settlement_of
 from tests.factories import make_job, make_result
 
 DAY = "2027-01-15"
@@ -35,12 +35,16 @@ def test_a_new_day_starts_empty():
     assert hold(person, cost=400, day=DAY, limit=1000, virtual_time=0).used == 400
 
 
+def settle(person, job):
+    return person.settled(settlement_of(job))
+
+
 @pytest.mark.parametrize(
     ("outcome", "spent"), [(Outcome.OK, 1000), (Outcome.CANCELLED, 0), (Outcome.TIMED_OUT, 0)]
 )
 def test_only_a_delivered_picture_is_spent(outcome, spent):
     job = make_job(result=make_result(outcome=outcome))
-    person = Person(tenant="T1", user="U1", day=job.quota_day, held=1000)
+    person = Person(tenant="T1", user="U1", day=job.quota_day, held=1000, version=1)
 
     assert (settle(person, job).held, settle(person, job).spent) == (0, spent)
 
@@ -48,11 +52,11 @@ def test_only_a_delivered_picture_is_spent(outcome, spent):
 def test_an_undelivered_picture_is_given_back():
     job = make_job(result=make_result(), undelivered=Outcome.CANNOT_DELIVER)
 
-    assert settle(Person(tenant="T1", user="U1", day=job.quota_day, held=1000), job).spent == 0
+    assert settle(Person(tenant="T1", user="U1", day=job.quota_day, held=1000, version=1), job).spent == 0
 
 
 def test_yesterdays_job_changes_nothing_of_today():
-    person = Person(tenant="T1", user="U1", day="2027-01-16", held=5, spent=6)
+    person = Person(tenant="T1", user="U1", day="2027-01-16", held=5, spent=6, version=1)
 
     settled = settle(person, make_job(result=make_result()))
 

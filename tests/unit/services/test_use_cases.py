@@ -18,9 +18,10 @@ from bot.local.word_rules import WordRules
 from bot.ports import EndpointState, Fate, Index, Verdict, Warmth
 from bot.services import admin, control, gallery, intake
 from bot.services.core import Caller, Core, Policy, Process
+from bot.services.people import People
 from bot.services.rows import IN_FLIGHT
 from bot.services.sweep import sweep
-from bot.services.work import advance, take_result
+from bot.services.work import advance, take_failure, take_result
 from tests.simulation.world import OUTPUT
 
 ME = Caller(tenant="T1", user="U1")
@@ -61,12 +62,13 @@ class BrokenModeration(WordRules):
 
 
 def build(**overrides) -> Core:
+    database = Database(MEMORY)
     values = {
         "clock": ManualClock(),
         "ids": SequentialIds(),
         "randomness": SeededRandomness(),
-        "jobs": SqliteJobs(Database(MEMORY)),
-        "cells": SqliteCells(Database(MEMORY)),
+        "jobs": SqliteJobs(database),
+        "cells": SqliteCells(database),
         "objects": MemoryObjects(),
         "queue": InProcessQueue(),
         "endpoint": RememberingEndpoint(),
@@ -363,6 +365,90 @@ def test_a_result_after_the_cancel_changes_nothing(core):
     take_result(core, job.id)
 
     assert core.jobs.get(job.id).final_outcome is Outcome.CANCELLED
+
+
+OUT_OF_MEMORY = b'{"error": {"code": "out_of_memory", "message": "no room on the GPU"}}'
+
+
+def test_news_of_a_failure_ends_the_job_with_its_reason(core):
+    job = ask(core).job
+    advance(core, job.id)
+
+    take_failure(core, job.id, OUT_OF_MEMORY, submission=1)
+
+    assert core.jobs.get(job.id).final_outcome is Outcome.OUT_OF_MEMORY
+
+
+def test_a_picture_that_is_there_wins_over_news_of_a_failure(core):
+    job = ask(core).job
+    advance(core, job.id)
+    core.objects.put(core.endpoint.submitted[0].output_key, OUTPUT)
+
+    take_failure(core, job.id, OUT_OF_MEMORY)
+
+    assert core.jobs.get(job.id).final_outcome is Outcome.OK
+
+
+def test_news_of_a_first_submission_does_not_end_the_second(core):
+    job = ask(core).job
+    advance(core, job.id)
+    core.clock.advance(core.times.submission_life + 1)
+    advance(core, job.id)
+    assert core.jobs.get(job.id).submissions == 2
+
+    take_failure(core, job.id, OUT_OF_MEMORY, submission=1)
+
+    assert state_of(core.jobs.get(job.id)) is State.SUBMITTED
+
+
+def test_news_of_a_failure_of_what_was_never_submitted_changes_nothing(core):
+    job = ask(core).job
+
+    take_failure(dataclasses.replace(core, endpoint=RememberingEndpoint(window=0)), job.id, OUT_OF_MEMORY)
+    take_failure(core, "z" * 26, OUT_OF_MEMORY)
+
+    assert core.jobs.get(job.id).result is None
+
+
+def test_a_sweep_begins_nothing_after_its_deadline(core):
+    jobs = [ask(core, f"a fox {number}", key=str(number)).job for number in range(3)]
+    core.clock.advance(100)
+
+    assert sweep(core, deadline=core.clock.now()) == 0
+    assert [core.jobs.get(job.id).announced_ref for job in jobs] == [None] * 3
+    assert sweep(core, deadline=core.clock.now() + 1) == 3
+
+
+def test_a_quota_that_was_settled_elsewhere_is_not_held_against_anybody():
+    room_for_one = ask(build()).job.cost
+    core = build(policy=Policy(daily_limit=room_for_one))
+    job = ask(core, key="1").job
+    elsewhere = dataclasses.replace(core, people=People())
+    control.cancel(elsewhere, ME, job_ref=job.id)
+    advance(elsewhere, job.id)
+
+    assert ask(core, "another", key="2").fresh
+    assert refusal_of(lambda: ask(core, "a third", key="3")) == "quota_spent"
+
+
+def test_somebody_accepted_from_before_is_not_read_again(core):
+    ask(core, "a fox", key="1")
+    asked = []
+    core = dataclasses.replace(core, jobs=WatchedJobs(core.jobs, asked))
+
+    ask(core, "a hare", key="2")
+
+    assert "person" not in asked
+
+
+class WatchedJobs:
+    def __init__(self, jobs, asked):
+        self._jobs = jobs
+        self._asked = asked
+
+    def __getattr__(self, name):
+        self._asked.append(name)
+        return getattr(self._jobs, name)
 
 
 def test_a_reroll_has_other_seeds_and_remembers_its_parent(core):

@@ -1,0 +1,47 @@
+"""AWS clients, made when they are first needed: a cold start pays only for the services it calls.
+
+botocore, never boto3: half the import time, and everything the adapters use is in it. Clients never repeat
+a call by themselves. Whether a call may be repeated is known by the adapter alone, and a repeated
+`InvokeEndpointAsync` would draw, and cost, twice.
+"""
+
+import threading
+from typing import Any
+
+import botocore.session
+from botocore.config import Config as ClientConfig
+
+CONNECT_SECONDS, READ_SECONDS = 1.0, 2.0
+"""Accepting has three seconds in all, and a call inside a region answers in milliseconds."""
+
+PATIENT = {"s3": 20.0, "sagemaker-runtime": 10.0, "sagemaker": 10.0, "cloudwatch": 10.0}
+"""Seconds to wait for the services that move large bodies or think longer."""
+
+
+class Clients:
+    """One botocore session and its clients, each made once. Safe for any number of threads.
+
+    Credentials, region and endpoint addresses come from where AWS's own tools take them
+    (`AWS_REGION`, `AWS_ENDPOINT_URL_…`).
+    """
+
+    def __init__(self, session: botocore.session.Session | None = None) -> None:
+        self._session = session or botocore.session.Session()
+        self._turn = threading.Lock()
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, service: str) -> Any:
+        """The client of a service by botocore's name: `dynamodb`, `sqs`, `s3`, `sagemaker-runtime`, …"""
+        with self._turn:
+            if service not in self._made:
+                self._made[service] = self._session.create_client(service, config=_config(service))
+            return self._made[service]
+
+
+def _config(service: str) -> ClientConfig:
+    return ClientConfig(
+        retries={"mode": "standard", "total_max_attempts": 1},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=PATIENT.get(service, READ_SECONDS),
+        tcp_keepalive=True,
+    )

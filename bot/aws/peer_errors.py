@@ -1,0 +1,84 @@
+"""What a failed AWS call means: whether it had an effect, and whether to come again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
+
+from bot.domain.errors import Ambiguous, Busy, PeerError, Rejected, Unavailable
+
+THROTTLED = frozenset(
+    {
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+        "OverLimit",
+    }
+)
+BAD_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidClientTokenId",
+        "InvalidAccessKeyId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+"""Refused before anything was done; Lambda renews its credentials, so a later call may pass."""
+
+_NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError, PartialCredentialsError)
+
+
+@contextmanager
+def peer_errors() -> Iterator[None]:
+    """Turn botocore's exceptions into the bot's. Raises Busy, Unavailable, Ambiguous, Rejected."""
+    try:
+        yield
+    except ClientError as error:
+        raise meaning_of(error) from error
+    except _NEVER_SENT as error:
+        raise Unavailable(type(error).__name__) from error
+    except HTTPClientError as error:
+        raise Ambiguous(type(error).__name__) from error
+    except BotoCoreError as error:
+        raise Rejected(type(error).__name__) from error
+
+
+def meaning_of(error: ClientError) -> PeerError:
+    """The bot's error for an answer that AWS gave."""
+    code = code_of(error)
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in THROTTLED or status == 429:
+        return Busy(code)
+    if code in BAD_CREDENTIALS:
+        return Unavailable(code)
+    if status >= 500 or not code:
+        return Ambiguous(code or f"http_{status}")
+    return Rejected(code)
+
+
+def code_of(error: ClientError) -> str:
+    """AWS's error code, such as `ConditionalCheckFailedException`."""
+    return str(error.response.get("Error", {}).get("Code", ""))
