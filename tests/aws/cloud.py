@@ -1,0 +1,90 @@
+"""AWS in this process: unmodified botocore clients whose requests moto answers. No network, no settings.
+
+    def test_something(cloud):
+        SomeAdapter(cloud.clients, bucket=cloud.make_bucket())
+
+Every Cloud is an AWS account of its own and every make_… returns a fresh, uniquely named thing, so one
+Cloud serves a whole test session. Requests are answered one at a time: moto itself is not safe for
+threads, and one at a time is also what a conditional write promises.
+"""
+
+import itertools
+import os
+import threading
+from typing import Any
+
+import botocore.loaders
+import botocore.session
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from moto.core.botocore_stubber import BotocoreStubber
+
+from bot.aws.clients import Clients
+
+REGION = "us-east-1"
+_ACCOUNTS = itertools.count(100_000_000_001)
+
+
+class Cloud:
+    """One AWS account, empty at first."""
+
+    def __init__(self) -> None:
+        self.region = REGION
+        self.account_id = str(next(_ACCOUNTS))
+        self._stubber = BotocoreStubber()
+        self._stubber.enabled = True
+        self._turn = threading.RLock()
+        self._loader = botocore.loaders.create_loader()
+        self._names = itertools.count(1)
+        self.clients = self.new_clients()
+
+    def new_clients(self) -> Clients:
+        """Clients of their own, for a test that registers event handlers on them or counts their calls."""
+        return Clients(self.session())
+
+    def session(self) -> botocore.session.Session:
+        """A botocore session with credentials that look like nobody's and no settings from outside."""
+        session = botocore.session.Session()
+        session.register_component("data_loader", self._loader)
+        for name, value in (
+            ("region", self.region),
+            ("config_file", os.devnull),
+            ("credentials_file", os.devnull),
+        ):
+            session.set_config_variable(name, value)
+        session.set_credentials("testing", "testing", "testing")
+        events: Any = session.get_component("event_emitter")
+        events.register("before-send", self.answer)
+        return session
+
+    def answer(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
+        """What AWS answers; None for an address outside AWS, which then goes over the (loopback) network.
+
+        A `before-send` handler. A test's own handler may call it to let a request have its effect, and then
+        raise instead of returning the answer.
+        """
+        request.headers["x-moto-account-id"] = self.account_id
+        with self._turn:
+            return self._stubber("before-send", request)
+
+    def make_bucket(self) -> str:
+        """The name of a new bucket, private as every bucket of ours."""
+        name = self._name("bucket")
+        self.clients["s3"].create_bucket(Bucket=name)
+        return name
+
+    def make_queue(self, **attributes: str) -> str:
+        """The URL of a new standard queue; `attributes` as SQS names them, such as VisibilityTimeout."""
+        reply = self.clients["sqs"].create_queue(QueueName=self._name("queue"), Attributes=attributes)
+        return str(reply["QueueUrl"])
+
+    def make_topic(self) -> str:
+        """The ARN of a new SNS topic."""
+        return str(self.clients["sns"].create_topic(Name=self._name("topic"))["TopicArn"])
+
+    def queue_arn(self, url: str) -> str:
+        """The ARN of a queue of this account."""
+        return f"arn:aws:sqs:{self.region}:{self.account_id}:{url.rsplit('/', 1)[-1]}"
+
+    def _name(self, kind: str) -> str:
+        """Bucket names are unique in the world, and moto's world is this process."""
+        return f"imagine-{self.account_id}-{kind}-{next(self._names)}"
