@@ -1,7 +1,7 @@
 """Rebuilds the embedded model: `python -m container.embedded.train --art ART --work WORK STAGE`.
 
-Stages: vae, then detail, latents and unet in any order that has latents before unet, then export. Each
-resumes from its last checkpoint in WORK. `start` fills an empty WORK from exported weights instead.
+Stages: vae, detail, latents, text, unet, export; detail may come at any time after vae. Each resumes from its
+last checkpoint in WORK. `start` fills an empty WORK from exported weights instead.
 docs/embedded-model.md says where the art comes from and what each stage costs.
 """
 
@@ -18,12 +18,13 @@ from container.embedded.training.detail import train_detail
 from container.embedded.training.export import Trained, export_model
 from container.embedded.training.latents import encode_scenes
 from container.embedded.training.start import start_from
-from container.embedded.training.unet import PEAK_RATE, train_unet
+from container.embedded.training.text import train_text
+from container.embedded.training.unet import PEAK_RATE, UNET_STEPS, train_unet
 from container.embedded.training.vae import train_vae
 
 VAE_STEPS = 2_700
 DETAIL_STEPS = 1_500
-UNET_STEPS = 3_650
+TEXT_STEPS = 2_400
 
 
 def main() -> None:
@@ -41,10 +42,19 @@ def main() -> None:
     vae = train_vae(things, run, steps=VAE_STEPS)
     if arguments.stage == "detail":
         train_detail(things, vae, run, steps=arguments.detail_steps)
-    if arguments.stage in ("latents", "unet"):
+    if arguments.stage in ("latents", "text", "unet"):
         buckets = encode_scenes(things, vae, run)
+    if arguments.stage == "text":
+        train_text(things, buckets, run, steps=arguments.text_steps)
     if arguments.stage == "unet":
-        train_unet(things, buckets, run, steps=arguments.unet_steps, peak_rate=arguments.peak_rate)
+        train_unet(
+            things,
+            buckets,
+            run,
+            steps=arguments.unet_steps,
+            minutes=arguments.minutes,
+            peak_rate=arguments.peak_rate,
+        )
     if arguments.stage == "export":
         model, vocabulary = train_unet(things, (), run, steps=0)
         detail = train_detail(things, vae, run, steps=0)
@@ -54,7 +64,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stage", choices=["vae", "detail", "latents", "unet", "export", "start"])
+    parser.add_argument("stage", choices=["vae", "detail", "latents", "text", "unet", "export", "start"])
     parser.add_argument("--art", type=Path, required=True, help="folder of the unpacked npm packages")
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
     parser.add_argument(
@@ -62,7 +72,11 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--from", dest="start", type=Path, help="an exported model.safetensors to go on from")
     parser.add_argument("--detail-steps", type=int, default=DETAIL_STEPS)
+    parser.add_argument("--text-steps", type=int, default=TEXT_STEPS)
     parser.add_argument("--unet-steps", type=int, default=UNET_STEPS)
+    parser.add_argument(
+        "--minutes", type=float, help="train the unet for so long from now, instead of for some steps"
+    )
     parser.add_argument(
         "--peak-rate", type=float, default=PEAK_RATE, help="highest learning rate of the unet"
     )

@@ -10,14 +10,14 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import resvg_py
 from PIL import Image
 
+from container.embedded.training.thing import STYLES, Thing
+
 ART_PIXELS = 256
-STYLES = ("noto", "flat", "3d")
 
 _WHOLE_CATEGORIES = {"Animals & Nature", "Food & Drink", "Activities", "Objects"}
 _SUBCATEGORIES = {
@@ -212,15 +212,6 @@ _ALIASES = {
     "cityscape": ["city", "skyline"],
     "droplet": ["water drop"],
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thing:
-    """One named thing: its names (the first is the main one) and an RGBA picture per art style."""
-
-    name: str
-    aliases: tuple[str, ...]
-    pictures: dict[str, Image.Image]
 
 
 def load_things(art: Path) -> tuple[Thing, ...]:

@@ -7,6 +7,8 @@ unclear.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
@@ -15,17 +17,18 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (the name every torch text uses)
 
-from container.embedded.training.art import Thing
+from container.embedded.training.budget import warm_fall
 from container.embedded.training.checkpoint import Run, load_checkpoint, save_checkpoint
-from container.embedded.training.latents import UNET_STYLES
 from container.embedded.training.pace import Pace
-from container.embedded.training.scenes import SceneSampler
-from container.embedded.training.vae import VAE_CONFIG, to_tensor, warm_cosine
+from container.embedded.training.scenes import PLAIN, VARIED, SceneSampler
+from container.embedded.training.thing import Thing
+from container.embedded.training.vae import VAE_CONFIG, to_tensor
 
 BATCH = 16
 POOL = 5_000
 SIDE = 256
 PEAK_RATE = 1.2e-3
+TWO_STYLES = replace(VARIED, styles=dict.fromkeys(PLAIN.styles, 1 / len(PLAIN.styles)))
 LATENT_NOISE = 0.12
 """Standard deviation of the noise added to the unit-variance latents."""
 
@@ -83,7 +86,7 @@ def train_detail(things: tuple[Thing, ...], vae: AutoencoderKL, run: Run, *, ste
     for step in range(start, steps):
         pace.step()
         for group in optimizer.param_groups:
-            group["lr"] = PEAK_RATE * warm_cosine(step, steps)
+            group["lr"] = PEAK_RATE * warm_fall(step, step / steps)
         rng = np.random.default_rng((run.seed, step))
         chosen = rng.integers(len(pictures), size=BATCH)
         noise = torch.from_numpy(rng.standard_normal((BATCH, 4, 8, 8), dtype=np.float32))
@@ -103,7 +106,7 @@ def train_detail(things: tuple[Thing, ...], vae: AutoencoderKL, run: Run, *, ste
 
 @torch.no_grad()
 def _pool(things: tuple[Thing, ...], vae: AutoencoderKL, *, seed: int) -> tuple[NDArray[np.uint8], Tensor]:
-    sampler = SceneSampler(things, np.random.default_rng(seed + 2), styles=UNET_STYLES)
+    sampler = SceneSampler(things, np.random.default_rng(seed + 2), mix=TWO_STYLES)
     pictures = np.stack(
         [sampler.draw(things[i % len(things)], height=SIDE, width=SIDE)[1] for i in range(POOL)]
     )

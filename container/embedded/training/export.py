@@ -18,9 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
-from container.embedded.training.art import Thing
 from container.embedded.training.detail import DetailDecoder
-from container.embedded.training.latents import UNET_STYLES
 from container.embedded.training.layout import text_key, unet_key, vae_key
 from container.embedded.training.scenes import (
     ADJECTIVES,
@@ -31,10 +29,12 @@ from container.embedded.training.scenes import (
     STYLE_WORDS,
     plural,
 )
+from container.embedded.training.thing import Thing
 from container.embedded.training.unet import TEXT_WIDTH, UNET_LAYERS, TextToLatent, Vocabulary
 
 CLIP_TOKENS = 49_408
 OPSET = 17
+THUMBNAIL_STYLES = ("noto", "3d")
 THUMBNAIL_SIDE, THUMBNAIL_COLUMNS = 16, 40
 
 
@@ -92,7 +92,7 @@ def known_words(things: tuple[Thing, ...]) -> dict[str, object]:
 
 def thumbnail_sheet(things: tuple[Thing, ...]) -> Image.Image:
     """Every thing in every style as a square thumbnail with alpha, cut to its outline, row by row."""
-    cells = [_thumbnail(thing.pictures[style]) for thing in things for style in UNET_STYLES]
+    cells = [_thumbnail(thing.pictures[style]) for thing in things for style in THUMBNAIL_STYLES]
     rows = -(-len(cells) // THUMBNAIL_COLUMNS)
     sheet = Image.new("RGBA", (THUMBNAIL_COLUMNS * THUMBNAIL_SIDE, rows * THUMBNAIL_SIDE))
     for index, cell in enumerate(cells):

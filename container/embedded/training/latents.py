@@ -9,16 +9,15 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from container.embedded.training.art import Thing
 from container.embedded.training.checkpoint import Run, load_checkpoint, save_checkpoint
-from container.embedded.training.scenes import Scene, SceneSampler
+from container.embedded.training.scenes import PLAIN, Scene, SceneSampler
+from container.embedded.training.thing import Thing
 from container.embedded.training.vae import VAE_CONFIG, to_tensor
 
-UNET_STYLES = ("noto", "3d")
 SQUARE = (64, 64)
 OBLONG = ((56, 72), (72, 56), (48, 88), (88, 48))
-SQUARE_VIEWS = 24
-OBLONG_VIEWS = 3
+SQUARE_VIEWS = 30
+OBLONG_VIEWS = 2
 """Scenes per thing: in the square, and in each oblong shape (height, width)."""
 
 
@@ -35,7 +34,7 @@ def encode_scenes(things: tuple[Thing, ...], vae: AutoencoderKL, run: Run) -> tu
     path = run.folder / "latents.pt"
     stored = load_checkpoint(path)
     if stored is None:
-        sampler = SceneSampler(things, np.random.default_rng(run.seed + 1), styles=UNET_STYLES)
+        sampler = SceneSampler(things, np.random.default_rng(run.seed + 1), mix=PLAIN)
         shapes = [(SQUARE, SQUARE_VIEWS), *((shape, OBLONG_VIEWS) for shape in OBLONG)]
         stored = {"buckets": [_encode(things, vae, sampler, shape, views) for shape, views in shapes]}
         save_checkpoint(path, stored)

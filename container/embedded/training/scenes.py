@@ -14,7 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
-from container.embedded.training.art import STYLES, Thing
+from container.embedded.training.thing import STYLES, Thing
 
 COLOURS: dict[str, tuple[int, float, float]] = {
     # word: (hue of 256, mean saturation, mean value)
@@ -30,7 +30,8 @@ COLOURS: dict[str, tuple[int, float, float]] = {
     "white": (0, 0.04, 0.94),
     "gray": (0, 0.03, 0.60),
 }
-PAIR_SHARE, COUNT_SHARE, RECOLOUR_SHARE = 0.07, 0.08, 0.18
+DEFAULT_STYLE = "3d"
+"""The style of every caption that names none."""
 COUNT_WORDS = {2: "two", 3: "three"}
 STYLE_WORDS = {
     "noto": ("cartoon", "noto", "cartoon style"),
@@ -42,6 +43,7 @@ PREFIXES = (
     "a painting of", "an illustration of", "draw", "picture of", "emoji of",
 )  # fmt: skip
 ADJECTIVES = ("cute", "small", "big", "little", "beautiful")
+STYLE_SHARE, FILLER_SHARE, ADJECTIVE_SHARE, ALIAS_SHARE = 0.06, 0.1, 0.08, 0.3
 FILLER_WORDS = ("with", "in", "beautiful", "detailed", "nice", "please", "my", "one", "some", "simple", "the")
 
 
@@ -59,29 +61,74 @@ class Scene:
     background: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneMix:
+    """How scenes vary: shares of all scenes (0 .. 1), and least and most scale and place in the room left.
+
+    `styles` holds the share of each art style. The scenes that are neither on `white` nor on a `pale` tint
+    have a background of a colour word's full colour.
+    """
+
+    styles: dict[str, float]
+    pair: float
+    count: float
+    recolour: float
+    flip: float
+    white: float
+    pale: float
+    scale: tuple[float, float]
+    place: tuple[float, float]
+
+
+VARIED = SceneMix(
+    styles=dict.fromkeys(STYLES, 1 / len(STYLES)),
+    pair=0.07,
+    count=0.08,
+    recolour=0.18,
+    flip=0.25,
+    white=0.42,
+    pale=0.25,
+    scale=(0.74, 1.0),
+    place=(0.25, 0.75),
+)
+"""For the decoders, which must cope with anything."""
+
+PLAIN = SceneMix(
+    styles={DEFAULT_STYLE: 0.9, "noto": 0.1},
+    pair=0.03,
+    count=0.04,
+    recolour=0.08,
+    flip=0.0,
+    white=0.74,
+    pale=0.1,
+    scale=(0.82, 0.97),
+    place=(0.15, 0.85),
+)
+"""For the denoiser, whose few steps go into what the words mean."""
+
+
 class SceneSampler:
     """Samples and draws scenes; every choice comes from `rng`."""
 
-    def __init__(
-        self, things: tuple[Thing, ...], rng: Generator, *, styles: tuple[str, ...] = STYLES
-    ) -> None:
+    def __init__(self, things: tuple[Thing, ...], rng: Generator, *, mix: SceneMix = VARIED) -> None:
         self._things = things
         self._rng = rng
-        self._styles = styles
+        self._mix = mix
         self._recoloured: dict[tuple[str, str, str], Image.Image] = {}
 
     def draw(self, thing: Thing, *, height: int, width: int) -> tuple[Scene, NDArray[np.uint8]]:
         """One scene around `thing` and its picture, `height` x `width` x 3."""
         rng = self._rng
-        style = str(rng.choice(self._styles))
+        style = str(rng.choice(list(self._mix.styles), p=list(self._mix.styles.values())))
         kind = rng.random()
         others: tuple[Thing, ...] = ()
         count = 1
-        if kind < PAIR_SHARE:
+        if kind < self._mix.pair:
             others = (self._things[rng.integers(len(self._things))],)
-        elif kind < PAIR_SHARE + COUNT_SHARE:
+        elif kind < self._mix.pair + self._mix.count:
             count = int(rng.integers(2, 4))
-        colour = str(rng.choice(list(COLOURS))) if not others and rng.random() < RECOLOUR_SHARE else None
+        recoloured = not others and rng.random() < self._mix.recolour
+        colour = str(rng.choice(list(COLOURS))) if recoloured else None
         pictures = [self._picture(t, style, colour) for t in (thing, *others)] * count
         background, rgb = self._background(pictures[0])
         canvas = self._compose(pictures, rgb, height=height, width=width)
@@ -101,10 +148,10 @@ class SceneSampler:
     def _background(self, picture: Image.Image) -> tuple[str | None, tuple[int, int, int]]:
         rng = self._rng
         draw = rng.random()
-        if draw < 0.42:
+        if draw < self._mix.white:
             return ("white" if rng.random() < 0.15 else None), (255, 255, 255)
         word = str(rng.choice(list(COLOURS)))
-        strength = 1.0 if draw < 0.75 else 0.35
+        strength = 0.35 if draw < self._mix.white + self._mix.pale else 1.0
         rgb = _background_rgb(word, strength, rng)
         if np.abs(np.subtract(rgb, _mean_rgb(picture))).sum() < 110:
             return None, (255, 255, 255)
@@ -123,8 +170,8 @@ class SceneSampler:
             columns, rows = 2, 2
         cell_w, cell_h = width / columns, height / rows
         room = min(cell_w, cell_h) * (1.0 if len(pictures) == 1 else 1.12)
-        flip = self._rng.random() < 0.25
-        scale = self._rng.uniform(0.74, 1.0)
+        flip = self._rng.random() < self._mix.flip
+        scale = self._rng.uniform(*self._mix.scale)
         for index, picture in enumerate(pictures):
             side = max(12, round(room * scale * self._rng.uniform(0.96, 1.0)))
             small = picture.resize((side, side), Image.Resampling.LANCZOS)
@@ -133,8 +180,8 @@ class SceneSampler:
             column, row = index % columns, index // columns
             if len(pictures) == 3 and columns == 2 and index == 2:
                 column = 0.5  # type: ignore[assignment]
-            left = column * cell_w + (cell_w - side) * self._rng.uniform(0.25, 0.75)
-            top = row * cell_h + (cell_h - side) * self._rng.uniform(0.25, 0.75)
+            left = column * cell_w + (cell_w - side) * self._rng.uniform(*self._mix.place)
+            top = row * cell_h + (cell_h - side) * self._rng.uniform(*self._mix.place)
             canvas.paste(small, (round(left), round(top)), small)
         return np.asarray(canvas)
 
@@ -214,22 +261,22 @@ class CaptionWriter:
         """A caption for `scene`. The token `<unk>` stands for a word the model is to ignore."""
         subject = " and ".join(self._noun_phrase(name, scene) for name in scene.things)
         parts = [str(self._rng.choice(PREFIXES)), subject]
-        if self._rng.random() < 0.22:
+        if scene.style != DEFAULT_STYLE or self._rng.random() < STYLE_SHARE:
             parts = self._styled(parts, scene.style)
         if scene.background is not None:
             parts.append(f"on a {scene.background} background")
-        if self._rng.random() < 0.15:
+        if self._rng.random() < FILLER_SHARE:
             parts = self._with_filler(parts)
         return " ".join(part for part in parts if part)
 
     def _noun_phrase(self, name: str, scene: Scene) -> str:
         names = self._names[name]
-        noun = name if self._rng.random() < 0.6 else str(self._rng.choice(names))
+        noun = str(self._rng.choice(names)) if self._rng.random() < ALIAS_SHARE else name
         if scene.colour is not None:
             noun = f"{scene.colour} {without_colour(noun)}"
         if scene.count > 1:
             return f"{COUNT_WORDS[scene.count]} {plural(noun)}"
-        if self._rng.random() < 0.12:
+        if self._rng.random() < ADJECTIVE_SHARE:
             noun = f"{self._rng.choice(ADJECTIVES)} {noun}"
         if self._rng.random() < 0.35:
             return noun

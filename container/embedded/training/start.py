@@ -10,10 +10,10 @@ from diffusers import AutoencoderKL
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from container.embedded.training.art import Thing
 from container.embedded.training.checkpoint import save_checkpoint
 from container.embedded.training.export import ldm_key
 from container.embedded.training.scenes import CaptionWriter
+from container.embedded.training.thing import Thing
 from container.embedded.training.unet import TextToLatent, Vocabulary
 from container.embedded.training.vae import VAE_CONFIG
 

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from container.embedded.tokenizer import END, START, clip_tokenizer
-from container.embedded.training.art import Thing
+from container.embedded.training.budget import Minutes, Steps, warm_fall
 from container.embedded.training.checkpoint import Run, load_checkpoint, save_checkpoint
 from container.embedded.training.latents import Bucket
 from container.embedded.training.pace import Pace
 from container.embedded.training.scenes import CaptionWriter
-from container.embedded.training.vae import warm_cosine
+from container.embedded.training.thing import Thing
 from container.embedded.training.workers import Workers
 
 TEXT_WIDTH = 96
@@ -38,11 +38,14 @@ TEXT_CONFIG = {
 }
 BATCH = 48
 PEAK_RATE = 1e-3
-SQUARE_SHARE = 0.85
-EMPTY_SHARE = 0.1
-SHORT_TOKENS, LONG_TOKENS = 24, 77
-LONG_FROM = 0.85
-"""The share of the training after which captions are padded to CLIP's whole length."""
+UNET_STEPS = 7_000
+SQUARE_SHARE = 0.9
+EMPTY_SHARE = 0.08
+SHORT_TOKENS, LONG_TOKENS = 32, 77
+LONG_SHARE, LONG_FROM = 0.15, 0.88
+"""Captions are padded to CLIP's whole length in some batches, and in all after this share of the training."""
+TEXT_RATE = 0.2
+"""The text encoder's learning rate, as a share of the denoiser's: it knows its words already."""
 EMA_DECAY = 0.996
 MOST_SIGNAL, MOST_WEIGHT, MEAN_WEIGHT = 6.0, 20.0, 4.0
 """The loss weighs errors in the predicted noise as v-prediction would, (ratio + 1) / ratio, within bounds.
@@ -59,6 +62,7 @@ class Vocabulary:
         ids = {i for text in writer.all_wordings() for i in self._tokenizer.encode(text).ids}
         self.token_ids = (-1, START, END, *sorted(ids))
         self._compact = {token: index for index, token in enumerate(self.token_ids)}
+        self.end = self._compact[END]
 
     def __len__(self) -> int:
         return len(self.token_ids)
@@ -98,41 +102,37 @@ def train_unet(
     buckets: tuple[Bucket, ...],
     run: Run,
     *,
-    steps: int,
+    steps: int = UNET_STEPS,
+    minutes: float | None = None,
     peak_rate: float = PEAK_RATE,
 ) -> tuple[TextToLatent, Vocabulary]:
-    """Train, resuming from unet.pt; returns the averaged weights."""
+    """Train for `steps` in all, or for `minutes` from now, resuming from unet.pt.
+
+    Returns the averaged weights.
+    """
     workers = Workers()
     torch.manual_seed(run.seed)
-    writer = CaptionWriter(things, np.random.default_rng(run.seed))
-    vocabulary = Vocabulary(writer)
+    vocabulary = Vocabulary(CaptionWriter(things, np.random.default_rng(run.seed)))
     model, average = TextToLatent(len(vocabulary)), TextToLatent(len(vocabulary))
     average.load_state_dict(model.state_dict())
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=peak_rate, weight_decay=1e-2, betas=(0.9, 0.99), fused=True
-    )
-    state = load_checkpoint(run.folder / "unet.pt")
-    start, whole_length = 0, False
-    if state:
+    optimizer = _optimizer(model)
+    step, share = 0, 0.0
+    if state := load_checkpoint(run.folder / "unet.pt"):
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         if "optimizer" in state:
             optimizer.load_state_dict(state["optimizer"])
-        start = state["step"]
-        whole_length = state.get("whole_length", False)
+        step, share = state["step"], state.get("share", 0.0)
+    budget = Minutes(minutes, done=share) if minutes is not None else Steps(steps)
+    share = budget.share(step)
     signal = alphas_cumprod()
     pace, recent = Pace(run.threads), list[float]()
-    for step in range(start, steps):
+    while share < 1:
         pace.step()
         rng = np.random.default_rng((run.seed, step, workers.rank))
-        length = SHORT_TOKENS if step < LONG_FROM * steps else LONG_TOKENS
-        if step == int(LONG_FROM * steps) and not whole_length:
-            _extend_positions(model)
-            _extend_positions(average)
-            whole_length = True
-        latents, tokens = _batch(buckets, CaptionWriter(things, rng), vocabulary, rng, length)
+        latents, tokens = _batch(buckets, CaptionWriter(things, rng), vocabulary, rng, share=share)
         for group in optimizer.param_groups:
-            group["lr"] = peak_rate * warm_cosine(step, steps)
+            group["lr"] = peak_rate * group["share_of_rate"] * warm_fall(step, share)
         loss = _loss(model, latents, tokens, signal, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -141,20 +141,31 @@ def train_unet(
         workers.average(model, step=step)
         _follow(average, model, min(EMA_DECAY, (step + 1) / (step + 10)))
         recent.append(loss.item())
-        done = step + 1
+        if workers.meet_after(step):
+            share = workers.agree(budget.share(step + 1))
+        step += 1
         if workers.rank > 0:
             continue
-        if done % 40 == 0:
-            print(f"unet {done}/{steps} loss {np.mean(recent[-40:]):.4f} {pace.report()}", flush=True)
-        if done % 200 == 0 or done == steps:
+        if step % 40 == 0:
+            loss_now = np.mean(recent[-40:])
+            print(f"unet {step}, {share:.1%}: loss {loss_now:.4f} {pace.report()}", flush=True)
+        if step % 200 == 0 or share >= 1:
             saved = {
                 "model": model.state_dict(),
                 "average": average.state_dict(),
-                "step": done,
-                "whole_length": whole_length,
+                "step": step,
+                "share": share,
             }
             save_checkpoint(run.folder / "unet.pt", {**saved, "optimizer": optimizer.state_dict()})
     return average, vocabulary
+
+
+def _optimizer(model: TextToLatent) -> torch.optim.Optimizer:
+    groups = [
+        {"params": list(model.unet.parameters()), "share_of_rate": 1.0},
+        {"params": list(model.text.parameters()), "share_of_rate": TEXT_RATE},
+    ]
+    return torch.optim.AdamW(groups, weight_decay=1e-2, betas=(0.9, 0.99), fused=True)
 
 
 def _batch(
@@ -162,8 +173,10 @@ def _batch(
     writer: CaptionWriter,
     vocabulary: Vocabulary,
     rng: np.random.Generator,
-    length: int,
+    *,
+    share: float,
 ) -> tuple[Tensor, Tensor]:
+    length = LONG_TOKENS if share >= LONG_FROM or rng.random() < LONG_SHARE else SHORT_TOKENS
     oblong = rng.random() >= SQUARE_SHARE
     bucket = buckets[int(rng.integers(1, len(buckets))) if oblong else 0]
     chosen = rng.integers(len(bucket.scenes), size=BATCH)
@@ -188,10 +201,3 @@ def _loss(
 @torch.no_grad()
 def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
     torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
-
-
-@torch.no_grad()
-def _extend_positions(model: TextToLatent) -> None:
-    """Start the positions that were never trained from the last ones that were."""
-    table = model.text.embeddings.position_embedding.weight
-    table[SHORT_TOKENS:] = table[SHORT_TOKENS - 1]

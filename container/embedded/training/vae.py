@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (the name every torch text uses)
 
-from container.embedded.training.art import Thing
+from container.embedded.training.budget import warm_fall
 from container.embedded.training.checkpoint import Run, load_checkpoint, save_checkpoint
 from container.embedded.training.pace import Pace
 from container.embedded.training.scenes import SceneSampler
+from container.embedded.training.thing import Thing
 
 VAE_CONFIG = {
     "block_out_channels": [32, 32, 64, 64],
@@ -59,7 +59,7 @@ def train_vae(things: tuple[Thing, ...], run: Run, *, steps: int) -> Autoencoder
     for step in range(start, steps):
         pace.step()
         for group in optimizer.param_groups:
-            group["lr"] = PEAK_RATE * warm_cosine(step, steps)
+            group["lr"] = PEAK_RATE * warm_fall(step, step / steps)
         batch = _batch(
             pool, np.random.default_rng((run.seed, step)), side=CROP if step < WHOLE_FROM * steps else 64
         )
@@ -81,13 +81,6 @@ def train_vae(things: tuple[Thing, ...], run: Run, *, steps: int) -> Autoencoder
 def _save(folder: Path, vae: AutoencoderKL, optimizer: torch.optim.Optimizer, step: int) -> None:
     state = {"model": vae.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
     save_checkpoint(folder / "vae.pt", state)
-
-
-def warm_cosine(step: int, steps: int, *, warm: int = 100) -> float:
-    """Learning-rate factor: linear warm-up, then a cosine down to 2 %."""
-    if step < warm:
-        return (step + 1) / warm
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
 def picture_pool(things: tuple[Thing, ...], *, count: int, seed: int) -> NDArray[np.uint8]:

@@ -24,10 +24,21 @@ class Workers:
         self.count = dist.get_world_size() if dist.is_initialized() else 1
         self.rank = dist.get_rank() if dist.is_initialized() else 0
 
+    def meet_after(self, step: int) -> bool:
+        """Whether the workers wait for each other after `step`."""
+        return (step + 1) % MEET_EVERY == 0
+
+    def agree(self, value: float) -> float:
+        """The first worker's value, for all of them; call it only where they meet."""
+        shared = torch.tensor([value], dtype=torch.float64)
+        if self.count > 1:
+            dist.broadcast(shared, src=0)
+        return shared.item()
+
     @torch.no_grad()
     def average(self, model: nn.Module, *, step: int) -> None:
         """Give every worker the mean of all workers' weights, when it is time to meet."""
-        if self.count == 1 or (step + 1) % MEET_EVERY:
+        if self.count == 1 or not self.meet_after(step):
             return
         weights = list(model.parameters())
         flat = torch.cat([weight.flatten() for weight in weights])
