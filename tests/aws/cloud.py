@@ -19,6 +19,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from moto.core.botocore_stubber import BotocoreStubber
 
 from bot.aws.clients import Clients
+from bot.aws.table import TIME_TO_LIVE, table_properties
 
 REGION = "us-east-1"
 _ACCOUNTS = itertools.count(100_000_000_001)
@@ -65,6 +66,14 @@ class Cloud:
         request.headers["x-moto-account-id"] = self.account_id
         with self._turn:
             return self._stubber("before-send", request)
+
+    def make_table(self) -> str:
+        """The name of a new, empty table as `bot.aws.table` defines it."""
+        name = self._name("table")
+        dynamodb = self.clients["dynamodb"]
+        dynamodb.create_table(TableName=name, **table_properties())
+        dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=TIME_TO_LIVE)
+        return name
 
     def make_bucket(self) -> str:
         """The name of a new bucket, private as every bucket of ours."""

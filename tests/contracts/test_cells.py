@@ -2,21 +2,41 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from bot.aws.dynamo_cells import DynamoCells
 from bot.domain.errors import CellMoved
 from bot.local.database import MEMORY, Database
 from bot.local.sqlite_cells import SqliteCells
+from bot.local.system import SequentialIds
 from bot.ports import Cell, Cells, Look
+from tests.aws.cloud import Cloud
 
 
-@pytest.fixture(params=["sqlite_file", "sqlite_memory"])
-def cells(request, tmp_path: Path) -> Iterator[Cells]:
-    database = Database(tmp_path / "jobs.db" if request.param == "sqlite_file" else MEMORY)
-    yield SqliteCells(database)
-    database.close()
+@pytest.fixture(params=["sqlite_file", "sqlite_memory", "dynamodb"])
+def cells(request) -> Cells:
+    store: Cells = request.getfixturevalue(request.param)
+    return store
+
+
+@pytest.fixture
+def sqlite_file(tmp_path: Path) -> Iterator[Cells]:
+    with closing(Database(tmp_path / "jobs.db")) as database:
+        yield SqliteCells(database)
+
+
+@pytest.fixture
+def sqlite_memory() -> Iterator[Cells]:
+    with closing(Database(MEMORY)) as database:
+        yield SqliteCells(database)
+
+
+@pytest.fixture
+def dynamodb(cloud: Cloud) -> Cells:
+    return DynamoCells(cloud.clients, table=cloud.make_table(), ids=SequentialIds())
 
 
 def test_a_cell_nobody_wrote_is_none(cells: Cells):

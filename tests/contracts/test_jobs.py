@@ -3,11 +3,14 @@
 import dataclasses
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from bot.aws.dynamo_items import A_DAY
+from bot.aws.dynamo_jobs import DynamoJobs
 from bot.domain.errors import (
     AlreadyExists,
     BotError,
@@ -24,20 +27,38 @@ from bot.local.database import MEMORY, Database
 from bot.local.faults import FaultyJobs, LaggingIndex
 from bot.local.sqlite_jobs import SqliteJobs
 from bot.ports import CounterChange, CounterRaise, Guard, Index, Jobs
+from tests.aws.cloud import Cloud
 from tests.contracts.rows import NOW, TENANT, USER, a_job, a_person, a_result, a_settlement, after
 
 
-@pytest.fixture(params=["sqlite_file", "sqlite_memory", "switches_off"])
-def jobs(request, tmp_path: Path) -> Iterator[Jobs]:
-    """The last one is the store that tests and simulator put faults into, with every switch off."""
-    database = Database(tmp_path / "jobs.db" if request.param == "sqlite_file" else MEMORY)
-    store: Jobs = SqliteJobs(database)
-    index = Database(MEMORY)
-    if request.param == "switches_off":
-        store = FaultyJobs(LaggingIndex(store, index=SqliteJobs(index), lag=0))
-    yield store
-    database.close()
-    index.close()
+@pytest.fixture(params=["sqlite_file", "sqlite_memory", "switches_off", "dynamodb"])
+def jobs(request) -> Jobs:
+    """ "switches_off" is the store that tests and simulator put faults into, with every switch off."""
+    store: Jobs = request.getfixturevalue(request.param)
+    return store
+
+
+@pytest.fixture
+def sqlite_file(tmp_path: Path) -> Iterator[Jobs]:
+    with closing(Database(tmp_path / "jobs.db")) as database:
+        yield SqliteJobs(database)
+
+
+@pytest.fixture
+def sqlite_memory() -> Iterator[Jobs]:
+    with closing(Database(MEMORY)) as database:
+        yield SqliteJobs(database)
+
+
+@pytest.fixture
+def switches_off(sqlite_memory: Jobs) -> Iterator[Jobs]:
+    with closing(Database(MEMORY)) as index:
+        yield FaultyJobs(LaggingIndex(sqlite_memory, index=SqliteJobs(index), lag=0))
+
+
+@pytest.fixture
+def dynamodb(cloud: Cloud) -> Jobs:
+    return DynamoJobs(cloud.clients, table=cloud.make_table(), retention=90 * A_DAY)
 
 
 def outcomes_of(calls: list[Callable[[], None]]) -> list[BotError | None]:
