@@ -6,14 +6,23 @@ from pathlib import Path
 
 import pytest
 
+from bot.aws.s3_objects import S3Objects
 from bot.domain.errors import Rejected
 from bot.local.folder_objects import FolderObjects
 from bot.local.memory_objects import MemoryObjects
 from bot.ports import Objects
+from tests.aws.cloud import Cloud
 
 
-@pytest.fixture(params=["folder", "memory"])
-def objects(request, tmp_path: Path) -> Objects:
+@pytest.fixture(scope="module")
+def cloud() -> Cloud:
+    return Cloud()
+
+
+@pytest.fixture(params=["folder", "memory", "s3"])
+def objects(request, tmp_path: Path, cloud: Cloud) -> Objects:
+    if request.param == "s3":
+        return S3Objects(cloud.clients, bucket=cloud.make_bucket(), owner=cloud.account_id)
     return FolderObjects(tmp_path / "objects") if request.param == "folder" else MemoryObjects()
 
 
