@@ -10,12 +10,18 @@ threads, and one at a time is also what a conditional write promises.
 
 import itertools
 import os
+import re
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import botocore.loaders
 import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from moto.core.botocore_stubber import BotocoreStubber
 
 from bot.aws.clients import Clients
@@ -67,6 +73,22 @@ class Cloud:
         with self._turn:
             return self._stubber("before-send", request)
 
+    @contextmanager
+    def gateway(self) -> Iterator[str]:
+        """The URL at which another process reaches this account while the block lasts.
+
+        Give it as `AWS_ENDPOINT_URL`, with any credentials and this region.
+        """
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Gateway, self.answer))
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
     def make_table(self) -> str:
         """The name of a new, empty table as `bot.aws.table` defines it."""
         name = self._name("table")
@@ -97,3 +119,46 @@ class Cloud:
     def _name(self, kind: str) -> str:
         """Bucket names are unique in the world, and moto's world is this process."""
         return f"imagine-{self.account_id}-{kind}-{next(self._names)}"
+
+
+class _Gateway(BaseHTTPRequestHandler):
+    """Hands a request that came over loopback to the account, under the address it would have on AWS."""
+
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, answer: Callable[[AWSPreparedRequest], AWSResponse | None], *arguments: Any) -> None:
+        self._answer = answer
+        super().__init__(*arguments)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        signed = re.search(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/", self.headers.get("Authorization", ""))
+        region, service = signed.groups() if signed else (REGION, "s3")
+        host = f"{'api.' if service == 'sagemaker' else ''}{service}.{region}.amazonaws.com"
+        headers = HTTPHeaders()
+        for name, value in self.headers.items():
+            headers[name] = host if name.lower() == "host" else value
+        reply = self._answer(
+            AWSPreparedRequest(self.command, f"https://{host}{self.path}", headers, body, stream_output=False)
+        )
+        if reply is None:
+            self.send_error(404)
+            return
+        self._send(reply)
+
+    do_GET = do_PUT = do_DELETE = do_HEAD = do_POST  # noqa: N815 (http.server's own names)
+
+    def _send(self, reply: AWSResponse) -> None:
+        content = reply.content
+        told = reply.headers.get("Content-Length") if self.command == "HEAD" else None
+        self.send_response(reply.status_code)
+        for name, value in reply.headers.items():
+            if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                self.send_header(name, str(value))
+        self.send_header("Content-Length", told or str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing: a test's output is for what failed."""

@@ -1,6 +1,9 @@
 """The stand-in itself: what the other tests of this folder take for granted."""
 
 import json
+import os
+import subprocess
+import sys
 
 from tests.aws.cloud import Cloud
 
@@ -32,3 +35,34 @@ def test_parameters_and_secrets_are_there_too(cloud: Cloud):
     assert found["Parameter"]["Value"] == "nothing"
     cloud.clients["secretsmanager"].create_secret(Name="bot", SecretString="nothing")
     assert cloud.clients["secretsmanager"].get_secret_value(SecretId="bot")["SecretString"] == "nothing"
+
+
+ELSEWHERE = """
+import botocore.session
+session = botocore.session.Session()
+s3, sqs, dynamodb = (session.create_client(name) for name in ("s3", "sqs", "dynamodb"))
+s3.put_object(Bucket="{bucket}", Key="a/b c.txt", Body=b"bytes")
+assert s3.get_object(Bucket="{bucket}", Key="a/b c.txt")["Body"].read() == b"bytes"
+assert s3.head_object(Bucket="{bucket}", Key="a/b c.txt")["ContentLength"] == 5
+sqs.send_message(QueueUrl="{queue}", MessageBody="hello")
+dynamodb.put_item(TableName="{table}", Item={{"pk": {{"S": "job#1"}}}})
+"""
+
+
+def test_another_process_reaches_the_account_through_the_gateway(cloud: Cloud):
+    bucket, queue, table = cloud.make_bucket(), cloud.make_queue(), cloud.make_table()
+    with cloud.gateway() as url:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "AWS_ENDPOINT_URL": url,
+            "AWS_REGION": cloud.region,
+            "AWS_DEFAULT_REGION": cloud.region,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+        }
+        program = ELSEWHERE.format(bucket=bucket, queue=queue, table=table)
+        subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=60)
+    assert cloud.clients["s3"].get_object(Bucket=bucket, Key="a/b c.txt")["Body"].read() == b"bytes"
+    (message,) = cloud.clients["sqs"].receive_message(QueueUrl=queue)["Messages"]
+    assert message["Body"] == "hello"
+    assert "Item" in cloud.clients["dynamodb"].get_item(TableName=table, Key={"pk": {"S": "job#1"}})
