@@ -14,7 +14,7 @@ import torch
 
 from container.embedded.training.art import load_things
 from container.embedded.training.checkpoint import Run
-from container.embedded.training.detail import train_detail
+from container.embedded.training.detail import DETAIL_STEPS, train_detail
 from container.embedded.training.export import Trained, export_model
 from container.embedded.training.latents import encode_scenes
 from container.embedded.training.start import start_from
@@ -23,7 +23,6 @@ from container.embedded.training.unet import PEAK_RATE, UNET_STEPS, train_unet
 from container.embedded.training.vae import train_vae
 
 VAE_STEPS = 2_700
-DETAIL_STEPS = 1_500
 TEXT_STEPS = 2_400
 
 
@@ -41,7 +40,7 @@ def main() -> None:
     run = Run(folder=folder, seed=arguments.seed, threads=arguments.threads)
     vae = train_vae(things, run, steps=VAE_STEPS)
     if arguments.stage == "detail":
-        train_detail(things, vae, run, steps=arguments.detail_steps)
+        train_detail(things, vae, run, steps=arguments.detail_steps, minutes=arguments.minutes)
     if arguments.stage in ("latents", "text", "unet"):
         buckets = encode_scenes(things, vae, run)
     if arguments.stage == "text":
@@ -75,7 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--text-steps", type=int, default=TEXT_STEPS)
     parser.add_argument("--unet-steps", type=int, default=UNET_STEPS)
     parser.add_argument(
-        "--minutes", type=float, help="train the unet for so long from now, instead of for some steps"
+        "--minutes", type=float, help="train unet or detail for so long from now, instead of for some steps"
     )
     parser.add_argument(
         "--peak-rate", type=float, default=PEAK_RATE, help="highest learning rate of the unet"

@@ -1,13 +1,11 @@
 """The detail decoder: from the same latents straight to 256x256 pixels.
 
 Stable Diffusion's own decoder, kept for other loaders, draws 64x64. This one is trained on the art itself at
-four times the side, with a little noise on the latents, so that it also tidies what the denoiser leaves
+four times the side, with noise on the latents, so that it also tidies what the denoiser leaves
 unclear.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,10 +15,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (the name every torch text uses)
 
-from container.embedded.training.budget import warm_fall
+from container.embedded.training.budget import Minutes, Steps, warm_fall
 from container.embedded.training.checkpoint import Run, load_checkpoint, save_checkpoint
 from container.embedded.training.pace import Pace
-from container.embedded.training.scenes import PLAIN, VARIED, SceneSampler
+from container.embedded.training.scenes import PLAIN, SceneSampler
 from container.embedded.training.thing import Thing
 from container.embedded.training.vae import VAE_CONFIG, to_tensor
 
@@ -28,9 +26,9 @@ BATCH = 16
 POOL = 5_000
 SIDE = 256
 PEAK_RATE = 1.2e-3
-TWO_STYLES = replace(VARIED, styles=dict.fromkeys(PLAIN.styles, 1 / len(PLAIN.styles)))
-LATENT_NOISE = 0.12
-"""Standard deviation of the noise added to the unit-variance latents."""
+DETAIL_STEPS = 5_000
+LATENT_NOISE = (0.0, 0.3)
+"""Least and most standard deviation of the noise added to the unit-variance latents."""
 
 
 class ResidualBlock(nn.Module):
@@ -66,47 +64,62 @@ class DetailDecoder(nn.Sequential):
         )
 
 
-def train_detail(things: tuple[Thing, ...], vae: AutoencoderKL, run: Run, *, steps: int) -> DetailDecoder:
-    """Train, resuming from detail.pt."""
+def train_detail(
+    things: tuple[Thing, ...],
+    vae: AutoencoderKL,
+    run: Run,
+    *,
+    steps: int = DETAIL_STEPS,
+    minutes: float | None = None,
+) -> DetailDecoder:
+    """Train for `steps` in all, or for `minutes` from now, resuming from detail.pt."""
     torch.manual_seed(run.seed)
     decoder = DetailDecoder()
     optimizer = torch.optim.AdamW(
         decoder.parameters(), lr=PEAK_RATE, weight_decay=1e-4, betas=(0.9, 0.99), fused=True
     )
-    start = 0
+    step, share = 0, 0.0
     if state := load_checkpoint(run.folder / "detail.pt"):
         decoder.load_state_dict(state["model"])
         if "optimizer" in state:
             optimizer.load_state_dict(state["optimizer"])
-        start = state["step"]
-    if start >= steps:
+        step, share = state["step"], state.get("share", 0.0)
+    if minutes is None and step >= steps:
         return decoder
     pictures, latents = _pool(things, vae, seed=run.seed)
-    pace = Pace(run.threads)
-    for step in range(start, steps):
+    budget = Minutes(minutes, done=share) if minutes is not None else Steps(steps)
+    pace, recent = Pace(run.threads), list[float]()
+    while (share := budget.share(step)) < 1:
         pace.step()
         for group in optimizer.param_groups:
-            group["lr"] = PEAK_RATE * warm_fall(step, step / steps)
+            group["lr"] = PEAK_RATE * warm_fall(step, share)
         rng = np.random.default_rng((run.seed, step))
         chosen = rng.integers(len(pictures), size=BATCH)
-        noise = torch.from_numpy(rng.standard_normal((BATCH, 4, 8, 8), dtype=np.float32))
-        loss = _loss(decoder(latents[chosen] + LATENT_NOISE * noise), to_tensor(pictures[chosen]))
+        loss = _loss(decoder(_noisy(latents[chosen], rng)), to_tensor(pictures[chosen]))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
         optimizer.step()
-        done = step + 1
-        if done % 50 == 0:
-            print(f"detail {done}/{steps} loss {loss.item():.4f} {pace.report()}", flush=True)
-        if done % 200 == 0 or done == steps:
-            saved = {"model": decoder.state_dict(), "optimizer": optimizer.state_dict(), "step": done}
-            save_checkpoint(run.folder / "detail.pt", saved)
+        recent.append(loss.item())
+        step += 1
+        if step % 50 == 0:
+            loss_now = np.mean(recent[-50:])
+            print(f"detail {step}, {share:.1%}: loss {loss_now:.4f} {pace.report()}", flush=True)
+        if step % 200 == 0 or budget.share(step) >= 1:
+            saved = {"model": decoder.state_dict(), "optimizer": optimizer.state_dict()}
+            save_checkpoint(run.folder / "detail.pt", {**saved, "step": step, "share": share})
     return decoder
+
+
+def _noisy(latents: Tensor, rng: np.random.Generator) -> Tensor:
+    noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32))
+    strength = torch.from_numpy(rng.uniform(*LATENT_NOISE, size=(len(latents), 1, 1, 1)).astype(np.float32))
+    return latents + strength * noise
 
 
 @torch.no_grad()
 def _pool(things: tuple[Thing, ...], vae: AutoencoderKL, *, seed: int) -> tuple[NDArray[np.uint8], Tensor]:
-    sampler = SceneSampler(things, np.random.default_rng(seed + 2), mix=TWO_STYLES)
+    sampler = SceneSampler(things, np.random.default_rng(seed + 2), mix=PLAIN)
     pictures = np.stack(
         [sampler.draw(things[i % len(things)], height=SIDE, width=SIDE)[1] for i in range(POOL)]
     )

@@ -40,7 +40,7 @@ def start_from(model: Path, things: tuple[Thing, ...], *, folder: Path, vae_step
     text = _with_compact_table(_imported("text", networks.text, exported), vocabulary)
     unet = _imported("unet", networks.unet, exported)
     both = {f"text.{key}": value for key, value in text.items()} | {f"unet.{k}": v for k, v in unet.items()}
-    save_checkpoint(folder / "unet.pt", {"model": both, "average": both, "step": 0, "whole_length": True})
+    save_checkpoint(folder / "unet.pt", {"model": both, "average": both, "step": 0})
 
 
 def _imported(part: str, module: nn.Module, exported: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -74,6 +74,8 @@ def train_text(things: tuple[Thing, ...], buckets: tuple[Bucket, ...], run: Run,
         both.load_state_dict(state["both"])
         optimizer.load_state_dict(state["optimizer"])
         step = state["step"]
+    if step >= steps:
+        return
     pace, recent = Pace(run.threads), list[float]()
     while step < steps:
         pace.step()
