@@ -8,12 +8,10 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
-from botocore.exceptions import FlexibleChecksumError, IncompleteReadError
-
 from bot.aws.clients import Clients
 from bot.aws.peer_errors import peer_errors
 from bot.aws.second_try import read, with_second_try
-from bot.domain.errors import Ambiguous, Rejected, Unavailable
+from bot.domain.errors import Rejected, Unavailable
 from bot.domain.object_keys import MOST_LISTED, check_key, check_prefix
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -120,10 +118,7 @@ def _body_of(answer: Mapping[str, Any]) -> bytes:
     with closing(answer["Body"]) as body:
         if answer.get("ContentLength", 0) > MOST_BYTES:
             raise Rejected("too_large")
-        try:
-            return bytes(body.read())
-        except (IncompleteReadError, FlexibleChecksumError) as broken:
-            raise Ambiguous(type(broken).__name__) from broken
+        return bytes(body.read())
 
 
 def _is_key(key: str) -> bool:

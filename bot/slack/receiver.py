@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import parse_qsl
 
 from slack_bolt import App
 from slack_bolt.request import BoltRequest
 
+from bot.domain.errors import PeerError
 from bot.ports import Clock
 from bot.slack import gate
 
@@ -18,6 +20,7 @@ REASONS = {
     401: b"not signed by Slack",
     405: b"use POST",
     413: b"body too large",
+    503: b"the signing secret cannot be read",
 }
 ODD_SHAPE = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
 """What Bolt raises, also from its error handling, at a payload that is not built as Slack builds it."""
@@ -32,12 +35,35 @@ class Response:
     body: bytes
 
 
-class Receiver:
-    """`secrets` are the signing secrets that open: one, or two while one replaces the other."""
+class SigningSecrets(Protocol):
+    """The secrets that open: one, or two while one replaces the other. `refresh` looks again after a request
+    that none of them signed. Both raise PeerError when the secrets are not to be had.
+    """
 
-    def __init__(self, app: App, *, secrets: Sequence[str], clock: Clock) -> None:
+    def current(self) -> Sequence[str]: ...
+
+    def refresh(self) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixedSecrets:
+    """Secrets that nobody rotates while the process runs."""
+
+    values: Sequence[str] = field(repr=False)
+
+    def current(self) -> Sequence[str]:
+        return self.values
+
+    def refresh(self) -> Sequence[str]:
+        return self.values
+
+
+class Receiver:
+    """`secrets` are the signing secrets that open, as they are or where they are looked up."""
+
+    def __init__(self, app: App, *, secrets: SigningSecrets | Sequence[str], clock: Clock) -> None:
         self._app = app
-        self._secrets = tuple(secrets)
+        self._secrets = FixedSecrets(tuple(secrets)) if isinstance(secrets, Sequence) else secrets
         self._clock = clock
 
     def handle(
@@ -51,10 +77,22 @@ class Receiver:
         if method != "POST":
             return _refused(405)
         pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
-        verdict = gate.check(pairs, body, secrets=self._secrets, now=self._clock.now())
-        if not verdict.is_in:
-            return _refused(verdict.status)
-        return self._dispatch(gate.admitted(pairs), body)
+        status = self._judge(pairs, body)
+        return self._dispatch(gate.admitted(pairs), body) if status == 200 else _refused(status)
+
+    def _judge(self, pairs: Sequence[tuple[str, str]], body: bytes) -> int:
+        """The gate's status. A secret may have been replaced a moment ago, so a refused signature is tried
+        once more with the secrets as they are now. 503 when there are none to judge by.
+        """
+        now = self._clock.now()
+        try:
+            known = self._secrets.current()
+            verdict = gate.check(pairs, body, secrets=known, now=now)
+            if verdict.status == 401 and (fresh := self._secrets.refresh()) != known:
+                verdict = gate.check(pairs, body, secrets=fresh, now=now)
+        except PeerError:
+            return 503
+        return verdict.status
 
     def _dispatch(self, headers: dict[str, list[str]], body: bytes) -> Response:
         """Slack signed these bytes, yet they may still be none that Bolt can read."""

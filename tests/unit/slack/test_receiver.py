@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.domain.errors import Unavailable
 from bot.local.system import ManualClock
 from bot.slack import gate
 from bot.slack.app import create_app
@@ -40,10 +41,32 @@ def receiver(world):
     return Receiver(world.app, secrets=[SECRET], clock=ManualClock())
 
 
-def post(receiver, body, *, content_type=FORM, **headers):
+class RotatingSecrets:
+    """Signing secrets as they are known, and as they are now."""
+
+    def __init__(self, *, known, fresh):
+        self.known, self.fresh, self.looks = known, fresh, 0
+
+    def current(self):
+        return self.known
+
+    def refresh(self):
+        self.looks += 1
+        self.known = self.fresh
+        return self.known
+
+
+class UnreadableSecrets:
+    def current(self):
+        raise Unavailable("secret_missing")
+
+    refresh = current
+
+
+def post(receiver, body, *, secret=SECRET, content_type=FORM, **headers):
     """The answer to a properly signed request."""
     stamp = str(int(ManualClock().now()))
-    signature = gate.sign(SECRET, b"v0:" + stamp.encode() + b":" + body)
+    signature = gate.sign(secret, b"v0:" + stamp.encode() + b":" + body)
     signed = {
         "Content-Type": content_type,
         "X-Slack-Request-Timestamp": stamp,
@@ -112,6 +135,43 @@ def test_unsigned_requests_are_refused(receiver):
 
 def test_a_large_body_is_refused(receiver):
     assert receiver.handle("POST", "/", {}, b"x" * (gate.MAX_BODY + 1)).status == 413
+
+
+def test_while_a_secret_is_replaced_both_open(world):
+    receiver = Receiver(world.app, secrets=["the-new-one", "the-old-one"], clock=ManualClock())
+
+    for secret in ("the-new-one", "the-old-one"):
+        assert post(receiver, form(**COMMAND), secret=secret).status == 200
+
+
+def test_a_secret_that_was_replaced_a_moment_ago_opens(world):
+    secrets = RotatingSecrets(known=("old",), fresh=("new", "old"))
+    receiver = Receiver(world.app, secrets=secrets, clock=ManualClock())
+
+    statuses = [post(receiver, form(**COMMAND), secret=secret).status for secret in ("old", "new", "old")]
+
+    assert (statuses, secrets.looks) == ([200, 200, 200], 1)
+
+
+def test_a_forged_signature_stays_forged_with_the_newest_secrets(world):
+    secrets = RotatingSecrets(known=("old",), fresh=("new",))
+    receiver = Receiver(world.app, secrets=secrets, clock=ManualClock())
+
+    assert post(receiver, form(**COMMAND), secret="forged").status == 401
+
+
+def test_no_request_is_let_in_while_there_is_no_secret_to_judge_it_by(world):
+    receiver = Receiver(world.app, secrets=UnreadableSecrets(), clock=ManualClock())
+
+    answer = post(receiver, form(**COMMAND), secret="")
+
+    assert (answer.status, b"apple" in answer.body) == (503, False)
+
+
+def test_a_receiver_does_not_show_its_secrets(world):
+    receiver = Receiver(world.app, secrets=["canary"], clock=ManualClock())
+
+    assert "canary" not in repr(receiver) + repr(vars(receiver))
 
 
 @pytest.mark.parametrize(
