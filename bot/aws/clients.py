@@ -5,6 +5,7 @@ a call by themselves. Whether a call may be repeated is known by the adapter alo
 `InvokeEndpointAsync` would draw, and cost, twice.
 """
 
+import logging
 import threading
 from typing import Any
 
@@ -14,8 +15,8 @@ from botocore.config import Config as ClientConfig
 CONNECT_SECONDS, READ_SECONDS = 1.0, 2.0
 """Accepting has three seconds in all, and a call inside a region answers in milliseconds."""
 
-PATIENT = {"s3": 20.0, "sagemaker-runtime": 10.0, "sagemaker": 10.0, "cloudwatch": 10.0}
-"""Seconds to wait for the services that move large bodies or think longer."""
+PATIENCE = {"s3": 20.0, "sagemaker-runtime": 10.0, "sagemaker": 10.0, "cloudwatch": 10.0, "sqs": 1.0}
+"""Seconds to wait for services that move large bodies or think longer, and for the nudge, which is a hint."""
 
 
 class Clients:
@@ -26,6 +27,8 @@ class Clients:
     """
 
     def __init__(self, session: botocore.session.Session | None = None) -> None:
+        for name in ("botocore", "urllib3"):  # at DEBUG they log whole bodies: prompts and secrets
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._session = session or botocore.session.Session()
         self._turn = threading.Lock()
         self._made: dict[str, Any] = {}
@@ -42,6 +45,6 @@ def _config(service: str) -> ClientConfig:
     return ClientConfig(
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=PATIENT.get(service, READ_SECONDS),
+        read_timeout=PATIENCE.get(service, READ_SECONDS),
         tcp_keepalive=True,
     )

@@ -8,10 +8,13 @@ from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    FlexibleChecksumError,
     HTTPClientError,
+    IncompleteReadError,
     NoCredentialsError,
     PartialCredentialsError,
 )
+from botocore.parsers import ResponseParserError
 
 from bot.domain.errors import Ambiguous, Busy, PeerError, Rejected, Unavailable
 
@@ -50,6 +53,9 @@ BAD_CREDENTIALS = frozenset(
 
 _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError, PartialCredentialsError)
 
+_REPLY_LOST = (HTTPClientError, ResponseParserError, IncompleteReadError, FlexibleChecksumError)
+"""The call arrived and its answer did not, or not whole."""
+
 
 @contextmanager
 def peer_errors() -> Iterator[None]:
@@ -60,7 +66,7 @@ def peer_errors() -> Iterator[None]:
         raise meaning_of(error) from error
     except _NEVER_SENT as error:
         raise Unavailable(type(error).__name__) from error
-    except HTTPClientError as error:
+    except _REPLY_LOST as error:
         raise Ambiguous(type(error).__name__) from error
     except BotoCoreError as error:
         raise Rejected(type(error).__name__) from error

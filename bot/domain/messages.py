@@ -155,6 +155,8 @@ def stage_line(state: State, *, warmth: str, place: int | None, step: int | None
         return " ".join(part for part in (_WAITING[warmth], _place(place)) if part)
     if state is State.SUBMITTED and step is not None and steps is not None:
         return f"Drawing: step {step} of {steps}."
+    if state is State.ADMITTED:
+        return _ENTERING[warmth]
     if state is State.SUBMITTED:
         return _HANDED_OVER[warmth]
     return _STAGES[state]
@@ -201,6 +203,7 @@ _WAITING = {
     "awake": "Waiting for its turn.",
     "down": "The drawing service does not answer. The job starts by itself once it does.",
 }
+_ENTERING = {**_WAITING, "awake": "On its way to the GPU."}
 _HANDED_OVER = {
     "asleep": "Handed over. The GPU is asleep and is being woken, which takes a few minutes.",
     "waking": "Handed over. The GPU is waking up, which takes a few minutes.",
@@ -208,7 +211,6 @@ _HANDED_OVER = {
     "down": "Handed over, but the drawing service does not answer right now. I keep looking.",
 }
 _STAGES = {
-    State.ADMITTED: "On its way to the GPU.",
     State.HELD: "Drawn, and held until an admin has looked at it.",
     State.RESOLVED: "Drawn. Posting it here.",
     State.DELIVERING: "Drawn. Posting it here.",

@@ -5,7 +5,7 @@ names the states it may leave, the state it reaches, the facts it may write and 
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,6 +33,9 @@ class Transition:
     writes: frozenset[str]
     by: frozenset[Writer]
 
+
+Change = tuple[str, Mapping[str, object]]
+"""A transition by name and the facts it writes."""
 
 _UNRESOLVED = frozenset({State.ACCEPTED, State.ANNOUNCED, State.ADMITTED, State.SUBMITTED, State.HELD})
 _SETTLING = frozenset({State.RESOLVED, State.DELIVERING})
@@ -98,6 +101,14 @@ def apply(job: Job, name: str, **facts: object) -> Job:
     if row.after is not None and reached is not row.after:
         raise IllegalTransition(f"{name} reaches {reached}")
     return after
+
+
+def apply_all(job: Job, changes: Sequence[Change]) -> Job:
+    """The row after several transitions in one write. Raises IllegalTransition, see `apply`."""
+    after = job
+    for name, facts in changes:
+        after = apply(after, name, **facts)
+    return dataclasses.replace(after, version=job.version + 1)
 
 
 def is_unresolved(job: Job) -> bool:

@@ -10,7 +10,7 @@ from errno import errorcode
 from pathlib import Path
 
 from bot.domain.errors import Ambiguous, Rejected, Unavailable
-from bot.local.object_keys import MOST_LISTED, check_key, check_prefix
+from bot.domain.object_keys import MOST_LISTED, check_key, check_prefix
 
 UNFINISHED = ".unfinished"
 ABANDONED_AFTER = 3600.0

@@ -3,7 +3,7 @@
 import threading
 
 from bot.domain.errors import Rejected
-from bot.local.object_keys import MOST_LISTED, check_key, check_prefix
+from bot.domain.object_keys import MOST_LISTED, check_key, check_prefix
 
 
 class MemoryObjects:

@@ -11,12 +11,15 @@ from bot.domain.job import Job, Outcome
 from bot.domain.transitions import apply
 from bot.ports import CounterChange, CounterRaise, Index
 from bot.services.core import Core
-from bot.services.rows import IN_FLIGHT, Overtaken, fail, month_key, tokened
+from bot.services.rows import IN_FLIGHT, Counter, Overtaken, fail, month_key, tokened
 from bot.services.settings import VIRTUAL_TIME
 
 
-def dispatch(core: Core) -> tuple[str, ...]:
-    """Admit what fits; returns the ids admitted. Paused: nothing."""
+def dispatch(core: Core, *, in_hand: str | None = None) -> tuple[str, ...]:
+    """Admit what fits; returns the ids admitted. Paused: nothing.
+
+    Workers are told of every admitted job but the one that the caller has in hand.
+    """
     if core.settings.paused is not None:
         return ()
     window = core.endpoint.state().window
@@ -30,22 +33,30 @@ def dispatch(core: Core) -> tuple[str, ...]:
             _refuse(core, job)
         except JobMoved:
             continue
-    _pass_on(core, admitted)
+    _tell_workers(core, [job.id for job in admitted if job.id != in_hand])
     return tuple(job.id for job in admitted)
 
 
 def _admit(core: Core, job: Job, *, window: int) -> Job:
     now = core.clock.now()
     after = tokened(core, apply(job, "admit", admitted_at=now, next_check_at=now + core.times.nudge_after))
-    changes: list[CounterChange | CounterRaise] = [
+    core.jobs.transition(after, counters=admission_of(core, job, window=window))
+    return after
+
+
+def admission_of(core: Core, job: Job, *, window: int) -> tuple[Counter, ...]:
+    """What changes with a job's row when it is admitted: a place is taken, the queue's time moves on.
+
+    The month's ceiling is checked here, the only place where two jobs cannot both pass it.
+    """
+    taken = (
         CounterChange(key=IN_FLIGHT, delta=1, ceiling=window),
         CounterRaise(key=VIRTUAL_TIME, least=job.tag),
-    ]
-    if core.policy.month_ceiling is not None:
-        room = core.policy.month_ceiling - job.cost
-        changes.append(CounterChange(key=month_key(now), delta=0, ceiling=room))
-    core.jobs.transition(after, counters=changes)
-    return after
+    )
+    if core.policy.month_ceiling is None:
+        return taken
+    room = core.policy.month_ceiling - job.cost
+    return (*taken, CounterChange(key=month_key(core.clock.now()), delta=0, ceiling=room))
 
 
 def _refuse(core: Core, job: Job) -> None:
@@ -55,10 +66,10 @@ def _refuse(core: Core, job: Job) -> None:
         core.journal.event("refuse_overtaken", job=job.id)
 
 
-def _pass_on(core: Core, admitted: list[Job]) -> None:
+def _tell_workers(core: Core, job_ids: list[str]) -> None:
     """Hint at the admitted jobs; the sweep finds them anyway."""
-    for job in admitted:
+    for job_id in job_ids:
         try:
-            core.queue.nudge(job.id)
+            core.queue.nudge(job_id)
         except PeerError as lost:
-            core.journal.event("nudge_lost", job=job.id, code=lost.code)
+            core.journal.event("nudge_lost", job=job_id, code=lost.code)

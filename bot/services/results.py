@@ -3,7 +3,7 @@
 import hashlib
 
 from bot import imaging
-from bot.domain.errors import BadOutput, BadPicture
+from bot.domain.errors import BadOutput, BadPicture, Rejected
 from bot.domain.job import (
     Job,
     Outcome,
@@ -28,7 +28,11 @@ def collect(core: Core, job: Job) -> Job | None:
     The success object wins over a failure object: a second submission may have drawn what the first
     did not.
     """
-    body = core.objects.get(output_key(job))
+    try:
+        body = core.objects.get(output_key(job))
+    except Rejected as no:
+        core.journal.event("output_unreadable", job=job.id, code=no.code)
+        return resolve(core, job, Result(outcome=Outcome.BAD_PICTURE, at=core.clock.now()))
     if body is not None:
         return _decide(core, job, body)
     failures = core.objects.list(failure_prefix(job))

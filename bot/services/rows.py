@@ -1,20 +1,21 @@
 """Writing job rows: who may work on one, and how a write behaves when another was faster."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bot.domain.errors import IllegalTransition, JobMoved
 from bot.domain.job import Job, Outcome, Picture, Result, State, state_of
 from bot.domain.person import settlement_of
-from bot.domain.transitions import apply, is_unresolved
-from bot.ports import CounterChange
+from bot.domain.transitions import Change, apply, apply_all, is_unresolved
+from bot.ports import CounterChange, CounterRaise
 from bot.services.core import Core
 
 IN_FLIGHT = "in_flight"
 _TRIES = 6
 
 
+Counter = CounterChange | CounterRaise
 Derive = Callable[[Job], dict[str, object]]
 
 
@@ -34,14 +35,26 @@ class Hand:
         owner = job.lease_owner
         if owner is None or owner == self.owner or job.lease_until <= self.core.clock.now():
             return True
-        nothing_to_protect = state_of(job) in (State.ANNOUNCED, State.SUBMITTED, State.HELD)
-        return nothing_to_protect or self.core.process.outlived(owner)
+        return self._needs_no_lease(job) or self.core.process.outlived(owner)
+
+    def _needs_no_lease(self, job: Job) -> bool:
+        """States in which two workers at once do no harm: a share is only looked for until it is overdue."""
+        if state_of(job) is State.DELIVERING:
+            overdue = (job.deliver_intent_at or 0.0) + self.core.times.share_patience
+            return self.core.clock.now() < overdue
+        return state_of(job) in (State.ANNOUNCED, State.SUBMITTED, State.HELD)
 
     def intend(self, job: Job, name: str, *, check_in: float, **facts: object) -> Job:
         """Write an intent before its effect. Raises Overtaken: then there must be no effect."""
-        after = self._stamped(job, name, check_in=check_in, facts={"attempts": job.attempts, **facts})
+        return self.intend_all(job, [(name, {"attempts": job.attempts, **facts})], check_in=check_in)
+
+    def intend_all(
+        self, job: Job, changes: Sequence[Change], *, check_in: float, counters: Sequence[Counter] = ()
+    ) -> Job:
+        """Write facts and the intent they lead to. Raises Overtaken, CeilingReached: then no effect."""
+        after = self._stamped(job, changes, check_in=check_in)
         try:
-            self.core.jobs.transition(after)
+            self.core.jobs.transition(after, counters=counters)
         except JobMoved as moved:
             raise Overtaken from moved
         return after
@@ -57,7 +70,7 @@ class Hand:
         for _ in range(_TRIES):
             written = {"attempts": 0, **facts, **(derive(job) if derive else {})}
             try:
-                after = self._stamped(job, name, check_in=check_in, facts=written)
+                after = self._stamped(job, [(name, written)], check_in=check_in)
                 self.core.jobs.transition(after)
             except JobMoved:
                 job = reread(self.core, job)
@@ -86,23 +99,31 @@ class Hand:
         except JobMoved:
             self.core.journal.event("rest_overtaken", job=job.id, step=name)
 
-    def finish(self, job: Job, *, until_in: float) -> None:
-        """The outcome is visible: write `done_at` and settle the person's quota in one transaction."""
-        done = self._released(job, "finish", until_in=until_in, facts={"done_at": self.core.clock.now()})
+    def finish(self, job: Job, *, until_in: float, seen: Sequence[Change] = ()) -> None:
+        """The outcome is visible: write `done_at` and settle the person's quota in one transaction.
+
+        `seen` are facts found out just before, which ride on the same write. Raises Overtaken.
+        """
+        facts = {"done_at": self.core.clock.now(), **self._free(until_in)}
+        done = tokened(self.core, apply_all(job, [*seen, ("finish", facts)]))
         try:
             self.core.jobs.transition(done, settlement=settlement_of(done))
         except JobMoved as moved:
             raise Overtaken from moved
 
     def _released(self, job: Job, name: str, *, until_in: float | None, facts: dict[str, object]) -> Job:
-        check_at = None if until_in is None else self.core.clock.now() + until_in
-        free = {"lease_owner": None, "lease_until": 0.0, "next_check_at": check_at, "attempts": 0}
-        return tokened(self.core, apply(job, name, **{**free, **facts}))
+        return tokened(self.core, apply(job, name, **{**self._free(until_in), **facts}))
 
-    def _stamped(self, job: Job, name: str, *, check_in: float, facts: dict[str, object]) -> Job:
+    def _free(self, until_in: float | None) -> dict[str, object]:
+        check_at = None if until_in is None else self.core.clock.now() + until_in
+        return {"lease_owner": None, "lease_until": 0.0, "next_check_at": check_at, "attempts": 0}
+
+    def _stamped(self, job: Job, changes: Sequence[Change], *, check_in: float) -> Job:
         now = self.core.clock.now()
         lease = {"lease_owner": self.owner, "lease_until": now + self.core.times.lease}
-        return tokened(self.core, apply(job, name, **{**lease, "next_check_at": now + check_in, **facts}))
+        timed = {**lease, "next_check_at": now + check_in}
+        after = apply_all(job, [(name, {**timed, **facts}) for name, facts in changes])
+        return tokened(self.core, after)
 
 
 def resolve(core: Core, job: Job, result: Result) -> Job:

@@ -2,7 +2,7 @@
 
 import math
 
-from bot.domain.errors import BotError, Conflict
+from bot.domain.errors import BotError, Conflict, PeerError, Rejected
 from bot.ports import Index
 from bot.services.core import Core
 from bot.services.dispatch import dispatch
@@ -32,6 +32,9 @@ def revive(core: Core, job_id: str) -> None:
     """Take one job on. A bad row must not stop the sweep for all others: it is reported and comes later."""
     try:
         advance(core, job_id)
+    except Rejected as error:
+        core.journal.event("advance_rejected", job=job_id, code=error.code)
+        _push_back(core, job_id)
     except (BotError, Overtaken) as error:
         core.journal.event("advance_failed", job=job_id, kind=type(error).__name__)
     except Exception as error:  # noqa: BLE001  any defect in one row: the others still have people waiting
@@ -46,5 +49,5 @@ def _push_back(core: Core, job_id: str) -> None:
         if job is not None:
             hand = Hand(core=core, owner=f"{core.process.boot}:{core.ids.token()}")
             hand.retry_later(job)
-    except (Conflict, Overtaken):
-        core.journal.event("push_back_overtaken", job=job_id)
+    except (Conflict, Overtaken, PeerError):
+        core.journal.event("push_back_failed", job=job_id)

@@ -5,16 +5,17 @@ after. A pass may stop anywhere, also by the death of the process: the row then 
 its timer brings the next pass.
 """
 
+import dataclasses
 from collections.abc import Callable
 
-from bot.domain.errors import Ambiguous, Busy, JobMoved, PeerError, Rejected, Unavailable
+from bot.domain.errors import Ambiguous, Busy, CeilingReached, JobMoved, PeerError, Rejected, Unavailable
 from bot.domain.job import Job, Outcome, Result, State, state_of
 from bot.domain.steps import MAX_POSTS, MAX_SUBMISSIONS, Step, next_step
-from bot.domain.transitions import is_unresolved
+from bot.domain.transitions import Change, apply_all, is_unresolved
 from bot.domain.wire import read_failure
-from bot.ports import Fate
+from bot.ports import Fate, Stage
 from bot.services.core import Core
-from bot.services.dispatch import dispatch
+from bot.services.dispatch import admission_of, dispatch
 from bot.services.gallery import stored_keys
 from bot.services.progress import show_stage
 from bot.services.results import collect
@@ -24,6 +25,8 @@ from bot.services.submissions import submission_of
 
 MAX_PASS = 24
 MOST_TRIES = 8
+TOLD_TOO_MUCH = "entering"
+"""What a card told whose job then found no place: unlike any news, so the card is put right at once."""
 
 
 def advance(core: Core, job_id: str) -> None:
@@ -31,23 +34,31 @@ def advance(core: Core, job_id: str) -> None:
 
     Raises PeerError when the row itself cannot be read or written: the sweep comes again.
     """
+    job = core.jobs.get(job_id)
+    if job is None:
+        core.journal.event("unknown_job", job=job_id)
+    _advance_row(core, job)
+
+
+def _advance_row(core: Core, job: Job | None) -> None:
+    """Go on from a row that was read or written just now."""
     hand = Hand(core=core, owner=f"{core.process.boot}:{core.ids.token()}")
-    job = _due_job(core, job_id)
+    due = _unless_backing_off(core, job)
     for _ in range(MAX_PASS):
-        if job is None or not hand.may_take(job):
+        if due is None or not hand.may_take(due):
             return
+        job_id = due.id
         try:
-            job = _take_step(hand, job)
+            due = _take_step(hand, due)
         except (Overtaken, JobMoved):
-            job = _due_job(core, job_id)
+            due = _unless_backing_off(core, core.jobs.get(job_id))
 
 
-def _due_job(core: Core, job_id: str) -> Job | None:
+def _unless_backing_off(core: Core, job: Job | None) -> Job | None:
     """The row, unless a failed try of somebody's waits for its back-off, whatever hints arrive meanwhile.
 
     A pass that has begun is past that: it looks at its own delivery at once, not when its lease is over.
     """
-    job = core.jobs.get(job_id)
     waits = job is not None and job.attempts > 0 and (job.next_check_at or 0.0) > core.clock.now()
     return None if waits else job
 
@@ -76,6 +87,7 @@ def _announce(hand: Hand, job: Job) -> Job | None:
     if job.announcements >= MAX_POSTS:
         return _cannot_post(hand, job)
     core, before, stage = hand.core, job, stage_of(hand.core, job)
+    enters = _may_enter(core, stage)
     job = hand.intend(
         job,
         "intend_announce",
@@ -84,7 +96,7 @@ def _announce(hand: Hand, job: Job) -> Job | None:
         check_in=core.times.grace,
     )
     try:
-        ref = core.sink(job).announce(stage)
+        ref = core.sink(job).announce(_entering(stage) if enters else stage)
     except Ambiguous as lost:
         core.journal.event("announce_ambiguous", job=job.id, code=lost.code)
         return None
@@ -95,7 +107,37 @@ def _announce(hand: Hand, job: Job) -> Job | None:
         facts = {"announcements": before.announcements, "announce_intent_at": None}
         hand.retry_later(job, "unannounce", asked=_asked(later), **facts)
         return None
+    if enters:
+        return _enter(hand, job, ref)
     return _announced(hand, job, ref, told=news_of(stage))
+
+
+def _may_enter(core: Core, stage: Stage) -> bool:
+    """Nobody is ahead, so the job may well go straight from its announcement to the endpoint."""
+    return stage.place == 0 and stage.job.result is None and core.settings.paused is None
+
+
+def _entering(stage: Stage) -> Stage:
+    """The stage as the job enters: a card that stays true while it is drawn needs no edit."""
+    admitted = dataclasses.replace(stage.job, admitted_at=stage.job.accepted_at)
+    return dataclasses.replace(stage, job=admitted, place=None)
+
+
+def _enter(hand: Hand, job: Job, ref: str) -> Job | None:
+    """Announced, admitted and about to be submitted: one write. A full window leaves it waiting as usual."""
+    core = hand.core
+    now, endpoint = core.clock.now(), core.endpoint.state()
+    changes: list[Change] = [
+        ("announce", {"announced_ref": ref, "told": news_of(Stage(job=job, endpoint=endpoint))}),
+        ("admit", {"admitted_at": now}),
+        ("intend_submit", {"submissions": 1, "submitted_at": now}),
+    ]
+    counters = admission_of(core, job, window=endpoint.window)
+    try:
+        entered = hand.intend_all(job, changes, check_in=core.times.look_every, counters=counters)
+    except (CeilingReached, Overtaken):
+        return _announced(hand, job, ref, told=TOLD_TOO_MUCH)
+    return _send(hand, entered, submissions=0, submitted_at=None)
 
 
 def _announced(hand: Hand, job: Job, ref: str, *, told: str = "") -> Job:
@@ -147,7 +189,7 @@ def _give_up_waiting(hand: Hand, job: Job) -> Job:
 
 def _admit(hand: Hand, job: Job) -> Job | None:
     core = hand.core
-    if job.id in dispatch(core):
+    if job.id in dispatch(core, in_hand=job.id):
         return core.jobs.get(job.id)
     left = job.patience_until - core.clock.now()
     job = reread(core, job)
@@ -166,18 +208,23 @@ def _submit(hand: Hand, job: Job) -> Job | None:
         submitted_at=core.clock.now(),
         check_in=core.times.look_every,
     )
+    return _send(hand, job, submissions=before.submissions, submitted_at=before.submitted_at)
+
+
+def _send(hand: Hand, job: Job, **before: object) -> Job | None:
+    """Hand the job to the endpoint, its intent being written; `before` are the facts of an undone intent."""
+    core = hand.core
     try:
         core.endpoint.submit(submission_of(core, job))
     except Ambiguous as lost:
         core.journal.event("submit_ambiguous", job=job.id, code=lost.code)
     except (Busy, Unavailable) as later:
-        facts = {"submissions": before.submissions, "submitted_at": before.submitted_at}
-        hand.retry_later(job, "unsubmit", asked=_asked(later), **facts)
+        hand.retry_later(job, "unsubmit", asked=_asked(later), **before)
         return None
     except Rejected as no:
         core.journal.event("submit_rejected", job=job.id, code=no.code)
         return fail(core, job, Outcome.ENGINE_REFUSED)
-    show_stage(core, job)
+    _tell(core, job)
     return None
 
 
@@ -248,7 +295,7 @@ def _confirm(hand: Hand, job: Job) -> Job | None:
         hand.retry_later(job, asked=_asked(later))
         return None
     if seen:
-        return hand.fact(job, "deliver", delivered_at=now, check_in=core.times.nudge_after)
+        return _finish(hand, job, delivered_at=now)
     if now < (job.deliver_intent_at or 0.0) + core.times.share_patience:
         _look_again(hand, job)
         return None
@@ -256,9 +303,13 @@ def _confirm(hand: Hand, job: Job) -> Job | None:
 
 
 def _look_again(hand: Hand, job: Job) -> None:
-    times = hand.core.times
-    wait = min(times.confirm_first * 2.0 ** min(job.attempts, 10), 10.0)
-    hand.rest(job, until_in=wait, attempts=job.attempts + 1)
+    """As late again as the share is already. A hint is enough while the row's own timer stands behind it."""
+    times, now = hand.core.times, hand.core.clock.now()
+    late = now - (job.deliver_intent_at or 0.0)
+    wait = min(max(late, times.confirm_first), 30.0)
+    if (job.next_check_at or 0.0) <= now:
+        hand.rest(job, until_in=wait)
+        return
     try:
         hand.core.queue.nudge(job.id, delay=wait)
     except PeerError as lost:
@@ -271,18 +322,22 @@ def _cannot_deliver(hand: Hand, job: Job) -> Job:
     return hand.fact(job, "give_up_delivery", undelivered=Outcome.CANNOT_DELIVER, check_in=check_in)
 
 
-def _finish(hand: Hand, job: Job) -> Job | None:
+def _finish(hand: Hand, job: Job, *, delivered_at: float | None = None) -> Job | None:
+    """Show the outcome. `delivered_at` is when the share was seen, where that is not yet written."""
     core = hand.core
+    seen: list[Change] = [] if delivered_at is None else [("deliver", {"delivered_at": delivered_at})]
     try:
-        core.sink(job).finish(stage_of(core, job))
+        core.sink(job).finish(stage_of(core, apply_all(job, seen)))
     except Rejected as no:
         core.journal.event("finish_rejected", job=job.id, code=no.code)
     except PeerError as later:
         if not _is_too_late(core, job):
+            if seen:
+                job = hand.fact(job, "deliver", delivered_at=delivered_at, check_in=core.times.nudge_after)
             hand.retry_later(job, asked=_asked(later))
             return None
         core.journal.event("finish_unseen", job=job.id, code=later.code)
-    hand.finish(job, until_in=core.times.audit_after)
+    hand.finish(job, until_in=core.times.audit_after, seen=seen)
     return None
 
 
@@ -389,11 +444,13 @@ def take_result(core: Core, job_id: str) -> None:
     Duplicate, early and foreign events change nothing.
     """
     job = core.jobs.get(job_id)
-    if job is None or not is_unresolved(job):
+    if job is None:
+        core.journal.event("unknown_job", job=job_id)
+    elif not is_unresolved(job):
         core.journal.event("result_ignored", job=job_id)
     else:
-        _collect(core, job)
-    advance(core, job_id)
+        job = _settle_submission(core, job, lambda row: collect(core, row))
+    _advance_row(core, job)
 
 
 def take_failure(core: Core, job_id: str, body: bytes, *, submission: int | None = None) -> None:
@@ -403,26 +460,30 @@ def take_failure(core: Core, job_id: str, body: bytes, *, submission: int | None
     duplicate, late and foreign news change nothing.
     """
     job = core.jobs.get(job_id)
-    if job is None or state_of(job) is not State.SUBMITTED:
+    if job is None:
+        core.journal.event("unknown_job", job=job_id)
+    elif state_of(job) is not State.SUBMITTED:
         core.journal.event("failure_ignored", job=job_id)
     elif submission is not None and submission < job.submissions:
         core.journal.event("failure_outdated", job=job_id)
     else:
-        _fail_with(core, job, body)
-    advance(core, job_id)
+        failed = Result(outcome=read_failure(body), at=core.clock.now())
+        job = _settle_submission(core, job, lambda row: collect(core, row) or resolve(core, row, failed))
+    _advance_row(core, job)
 
 
-def _fail_with(core: Core, job: Job, body: bytes) -> None:
+def _settle_submission(core: Core, job: Job, decide: Callable[[Job], Job | None]) -> Job | None:
+    """Decide the job, then let the next one into the place that it leaves. Returns the row as it is now."""
     try:
-        if collect(core, job) is None:
-            resolve(core, job, Result(outcome=read_failure(body), at=core.clock.now()))
-    except (Overtaken, JobMoved):
-        core.journal.event("failure_overtaken", job=job.id)
-
-
-def _collect(core: Core, job: Job) -> None:
-    try:
-        if collect(core, job) is None:
-            core.journal.event("result_without_object", job=job.id)
+        decided = decide(job)
     except (Overtaken, JobMoved):
         core.journal.event("result_overtaken", job=job.id)
+        return core.jobs.get(job.id)
+    if decided is None:
+        core.journal.event("result_without_object", job=job.id)
+        return job
+    try:
+        dispatch(core)
+    except PeerError as later:
+        core.journal.event("dispatch_failed", job=job.id, code=later.code)
+    return decided

@@ -1,10 +1,13 @@
-"""Slack's rate limits as token buckets in shared cells, so that parallel workers spend from one purse.
+"""Slack's rate limits as token buckets.
 
 `chat.update` allows about 50 calls a minute in a workspace (tier 3), `chat.postMessage` about one a second
-in a channel with short bursts. Progress edits may use part of the first; final states are only counted,
-never held back.
+in a channel with short bursts. Progress edits may use part of the first, from one purse that parallel
+workers share; final states are only counted, never held back. Posts are paced by each process for itself:
+where several post into one channel at once, Slack asks for the same pause that the pace would.
 """
 
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,7 +15,10 @@ from bot.domain.errors import Busy, CellMoved, PeerError
 from bot.ports import Cell, Cells
 
 EDITS_KEY = "slack/edits"
-POSTS_KEY = "slack/posts"
+MOST_DEBT = 16
+"""Final states that a process may leave uncounted until it counts them in one write."""
+
+REMEMBERED = 256
 _TRIES = 4
 
 
@@ -41,78 +47,101 @@ class Level:
 
     @classmethod
     def of(cls, cell: Cell | None, limit: Limit, *, now: float) -> Self:
-        """The level now. A clock that went back refills nothing."""
+        """The level of a shared bucket now; an unknown one is full."""
         if cell is None:
             return cls(tokens=limit.burst, at=now)
-        tokens, at = float(cell.value["tokens"]), float(cell.value["at"])
-        refilled = tokens + max(0.0, now - at) * limit.per_second
-        return cls(tokens=min(limit.burst, refilled), at=max(now, at))
+        return cls(tokens=float(cell.value["tokens"]), at=float(cell.value["at"])).later(limit, now=now)
+
+    def later(self, limit: Limit, *, now: float) -> Self:
+        """The level after a refill. A clock that went back refills nothing."""
+        refilled = self.tokens + max(0.0, now - self.at) * limit.per_second
+        return type(self)(tokens=min(limit.burst, refilled), at=max(now, self.at))
+
+    def less(self, limit: Limit, *, count: int = 1) -> Self:
+        """The level after spending."""
+        return type(self)(tokens=max(limit.floor, self.tokens - count), at=self.at)
 
     def wait(self, limit: Limit) -> float:
         """Seconds until one token is there."""
         return max(0.0, (1.0 - self.tokens) / limit.per_second)
 
-    def less_one(self, limit: Limit) -> dict[str, float]:
-        return {"tokens": max(limit.floor, self.tokens - 1.0), "at": self.at}
-
 
 class EditBudget:
-    """The workspace's `chat.update` calls."""
+    """The workspace's `chat.update` calls, in a cell that all workers share.
+
+    The cell is only ever written, never read: a write that lost its race brings it along.
+    """
 
     def __init__(self, cells: Cells, *, limit: Limit = EDITS) -> None:
         self._cells = cells
         self._limit = limit
+        self._turn = threading.Lock()
+        self._seen: Level | None = None
+        self._version = 0
+        self._debt = 0
 
     def take(self, now: float) -> bool:
         """A token for a progress edit, if one is there; without one the edit is skipped."""
-        try:
-            return self._spend(now, least=1.0)
-        except (CellMoved, PeerError):
-            return False
+        with self._turn:
+            try:
+                return self._spend(now, count=1, least=1.0)
+            except (CellMoved, PeerError):
+                return False
 
     def charge(self, now: float) -> None:
-        """Count an edit that must happen, such as a final state."""
-        try:
-            self._spend(now, least=float("-inf"))
-        except (CellMoved, PeerError):
-            return  # an uncounted final state is better than a late one
+        """Count an edit that must happen, such as a final state; it is written with the next token taken."""
+        with self._turn:
+            self._debt += 1
+            self._seen = self._level(now).less(self._limit)
+            if self._debt < MOST_DEBT:
+                return
+            try:
+                self._spend(now, count=0, least=float("-inf"))
+            except (CellMoved, PeerError):
+                return  # an uncounted final state is better than a late one
 
-    def _spend(self, now: float, *, least: float) -> bool:
+    def _level(self, now: float) -> Level:
+        seen = self._seen or Level(tokens=self._limit.burst, at=now)
+        return seen.later(self._limit, now=now)
+
+    def _spend(self, now: float, *, count: int, least: float) -> bool:
         for _ in range(_TRIES):
-            cell = self._cells.read(EDITS_KEY)
-            level = Level.of(cell, self._limit, now=now)
+            level = self._level(now)
             if level.tokens < least:
                 return False
+            after = level.less(self._limit, count=count)
+            value = {"tokens": after.tokens, "at": after.at}
             try:
-                _write(self._cells, EDITS_KEY, cell, level, self._limit)
-            except CellMoved:
+                self._version = self._cells.write(EDITS_KEY, value, expected=self._version)
+            except CellMoved as moved:
+                self._learn(moved.current, now)
                 continue
+            self._seen, self._debt = after, 0
             return True
         raise CellMoved(EDITS_KEY)
 
+    def _learn(self, cell: Cell | None, now: float) -> None:
+        """Take over what others wrote, less what this process has not written yet."""
+        self._version = cell.version if cell else 0
+        self._seen = Level.of(cell, self._limit, now=now).less(self._limit, count=self._debt)
+
 
 class PostPace:
-    """The `chat.postMessage` calls of one channel at a time."""
+    """The `chat.postMessage` calls of one channel at a time, as far as this process makes them."""
 
-    def __init__(self, cells: Cells, *, limit: Limit = POSTS) -> None:
-        self._cells = cells
+    def __init__(self, *, limit: Limit = POSTS) -> None:
         self._limit = limit
+        self._turn = threading.Lock()
+        self._levels: OrderedDict[str, Level] = OrderedDict()
 
     def take(self, channel: str, now: float) -> None:
         """A token for one post. Raises Busy with the seconds until there is one; nothing sleeps here."""
-        key = f"{POSTS_KEY}/{channel}"
-        for _ in range(_TRIES):
-            cell = self._cells.read(key)
-            level = Level.of(cell, self._limit, now=now)
+        with self._turn:
+            known = self._levels.get(channel, Level(tokens=self._limit.burst, at=now))
+            level = known.later(self._limit, now=now)
             if level.tokens < 1.0:
                 raise Busy("paced", retry_after=level.wait(self._limit))
-            try:
-                _write(self._cells, key, cell, level, self._limit)
-            except CellMoved:
-                continue
-            return
-        raise Busy("paced", retry_after=1.0 / self._limit.per_second)
-
-
-def _write(cells: Cells, key: str, cell: Cell | None, level: Level, limit: Limit) -> None:
-    cells.write(key, level.less_one(limit), expected=cell.version if cell else 0)
+            self._levels[channel] = level.less(self._limit)
+            self._levels.move_to_end(channel)
+            while len(self._levels) > REMEMBERED:
+                self._levels.popitem(last=False)

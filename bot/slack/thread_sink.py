@@ -51,7 +51,7 @@ class SlackThreadSink:
         self._settings = settings
         self._full_size = FullSize(uploads=self._uploads, cells=cells, clock=clock)
         self._edits = EditBudget(cells)
-        self._pace = PostPace(cells)
+        self._pace = PostPace()
         self._ended: OrderedDict[str, Message] = OrderedDict()
 
     def announce(self, stage: Stage) -> str:

@@ -49,7 +49,7 @@ def test_a_waiting_card_says_how_many_are_ahead(make_stack):
     stack.imagine("a red fox")
     stack.until(lambda: stack.engine.asked)
     stack.imagine("a blue fox")
-    assert "It is next." in stack.card(number=1).words
+    stack.until(lambda: "It is next." in stack.card(number=1).words)
     stack.imagine("a green fox")
 
     assert "1 job is ahead of it." in stack.card(number=2).words

@@ -410,6 +410,53 @@ def test_news_of_a_failure_of_what_was_never_submitted_changes_nothing(core):
     assert core.jobs.get(job.id).result is None
 
 
+def test_an_output_that_can_never_be_read_ends_the_job(core):
+    class Refusing(MemoryObjects):
+        def get(self, key):
+            raise Rejected("too_large")
+
+    core = dataclasses.replace(core, objects=Refusing())
+    job = ask(core).job
+    advance(core, job.id)
+
+    take_result(core, job.id)
+
+    assert core.jobs.get(job.id).final_outcome is Outcome.BAD_PICTURE
+
+
+def test_a_result_lets_the_next_job_in_at_once(core):
+    first, second = (ask(core, name, key=name).job for name in ("a fox", "a hare"))
+    advance(core, first.id)
+    advance(core, second.id)
+    assert state_of(core.jobs.get(second.id)) is State.ANNOUNCED
+
+    draw(core, first)
+
+    assert state_of(core.jobs.get(second.id)) is State.ADMITTED
+
+
+def test_a_job_that_enters_at_once_needs_no_edit_to_say_so():
+    class Telling(PollSink):
+        def __init__(self):
+            self.told = []
+
+        def announce(self, stage):
+            self.told.append((state_of(stage.job), stage.place))
+            return super().announce(stage)
+
+        def show(self, stage):
+            self.told.append((state_of(stage.job), stage.place))
+
+    sink = Telling()
+    core = build(sinks={SinkKind.POLL: sink})
+    advance(core, ask(core, "a fox", key="1").job.id)
+    assert sink.told == [(State.ADMITTED, None)]
+
+    sink.told.clear()
+    advance(core, ask(core, "a hare", key="2").job.id)
+    assert sink.told == [(State.ADMITTED, None), (State.ANNOUNCED, 0)], "the window was full: put right"
+
+
 def test_a_sweep_begins_nothing_after_its_deadline(core):
     jobs = [ask(core, f"a fox {number}", key=str(number)).job for number in range(3)]
     core.clock.advance(100)
