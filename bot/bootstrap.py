@@ -4,15 +4,10 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TextIO
 
 from bot.config import Config
-from bot.domain.errors import ConfigError
 from bot.domain.job import SinkKind
-from bot.domain.prices import Rate
-from bot.domain.prompt.catalogue import Catalogue
-from bot.domain.request import Caps, Defaults
 from bot.domain.times import DAY, ONE_MACHINE
 from bot.local.database import Database
 from bot.local.folder_objects import FolderObjects
@@ -30,8 +25,9 @@ from bot.local.sqlite_jobs import SqliteJobs
 from bot.local.system import SecretIds, SystemClock, SystemRandomness
 from bot.local.web_server import Handle, PlainReply, Reply, WebServer
 from bot.local.word_rules import WordRules
+from bot.policy import blocked_phrases, policy_of
 from bot.ports import Sink
-from bot.services.core import Core, Policy, Process
+from bot.services.core import Core, Process
 from bot.slack.app import create_app
 from bot.slack.receiver import Receiver
 from bot.slack.settings import Mention, SlackSettings
@@ -70,22 +66,6 @@ class Machine:
         self.home.close()
 
 
-def policy_of(config: Config) -> Policy:
-    """The team's rules from the settings."""
-    side = config["IMAGINE_SIZE"]
-    month = config["IMAGINE_MONTH_GPU_SECONDS"]
-    return Policy(
-        times=ONE_MACHINE,
-        defaults=Defaults(width=side, height=side, steps=config["IMAGINE_STEPS"]),
-        caps=Caps(max_pixels=config["IMAGINE_MAX_PIXELS"]),
-        catalogue=Catalogue(models=tuple(sorted(config["IMAGINE_MODEL"]))),
-        vary_strength=config["IMAGINE_VARY_STRENGTH"],
-        rate=Rate(dollars_per_hour=config["IMAGINE_DOLLARS_PER_HOUR"]),
-        daily_limit=config["IMAGINE_DAILY_GPU_SECONDS"] * 1000,
-        month_ceiling=month * 1000 if month else None,
-    )
-
-
 def build_machine(
     config: Config,
     *,
@@ -121,9 +101,9 @@ def build_machine(
         queue=nudges,
         endpoint=endpoint,
         sinks={SinkKind.FOLDER: FolderSink(), SinkKind.POLL: PollSink(), **made},
-        moderation=WordRules(_phrases(config["IMAGINE_BLOCKED_PHRASES"])),
+        moderation=WordRules(blocked_phrases(config)),
         journal=journal,
-        policy=policy_of(config),
+        policy=policy_of(config, times=ONE_MACHINE),
         process=Process(boot=ids.token(), alone=True),
     )
     core = refit(core)
@@ -214,15 +194,6 @@ def quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _phrases(path: str) -> list[str]:
-    if not path:
-        return []
-    try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ConfigError(f"IMAGINE_BLOCKED_PHRASES: {path} cannot be read ({error.strerror})") from error
-
-
 __all__ = [
     "Machine",
     "Refit",
@@ -231,6 +202,5 @@ __all__ = [
     "as_built",
     "build_machine",
     "build_slack",
-    "policy_of",
     "quiet_libraries",
 ]

@@ -74,6 +74,28 @@ def _url(text: str) -> str:
     return text
 
 
+def _url_or_none(text: str) -> str:
+    return _url(text) if text else ""
+
+
+def _count(text: str) -> int:
+    if _whole(text) == 0:
+        raise ValueError("must be a whole number, 1 or more")
+    return int(text)
+
+
+def _account(text: str) -> str:
+    if text and not (text.isascii() and text.isdigit() and len(text) == 12):
+        raise ValueError("must be an account id of 12 digits")
+    return text
+
+
+def _arn(text: str) -> str:
+    if text and not text.startswith("arn:"):
+        raise ValueError("must be an ARN")
+    return text
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting(name="SLACK_BOT_TOKEN", default="", meaning="bot token (xoxb-…)", secret=True),
     Setting(name="SLACK_APP_TOKEN", default="", meaning="app token for Socket Mode (xapp-…)", secret=True),
@@ -130,6 +152,44 @@ SETTINGS: tuple[Setting, ...] = (
     ),
 )
 
+CLOUD_SETTINGS: tuple[Setting, ...] = (
+    Setting(name="IMAGINE_STAGE", default="dev", meaning="names the deployment in logs and metrics"),
+    Setting(
+        name="IMAGINE_TABLE", default="", meaning="DynamoDB table of jobs, people and what workers share"
+    ),
+    Setting(
+        name="IMAGINE_QUEUE_URL", default="", meaning="SQS queue that wakes the worker", read=_url_or_none
+    ),
+    Setting(name="IMAGINE_BUCKET", default="", meaning="S3 bucket of results and pictures"),
+    Setting(
+        name="IMAGINE_BUCKET_OWNER",
+        default="",
+        meaning="account that owns the bucket and everything else, 12 digits",
+        read=_account,
+    ),
+    Setting(name="IMAGINE_ENDPOINT", default="", meaning="name of the SageMaker endpoint"),
+    Setting(name="IMAGINE_ERROR_TOPIC", default="", meaning="SNS topic of failed drawings (ARN)", read=_arn),
+    Setting(
+        name="SLACK_BOT_TOKEN_REF",
+        default="",
+        meaning="where the bot token lies (ssm:/… or secretsmanager:…)",
+    ),
+    Setting(name="SLACK_SIGNING_SECRET_REF", default="", meaning="where the signing secret lies, likewise"),
+    Setting(
+        name="IMAGINE_MAX_INSTANCES", default="1", meaning="instances the endpoint may have", read=_count
+    ),
+    Setting(
+        name="IMAGINE_CONCURRENCY", default="1", meaning="drawings an instance works on at once", read=_count
+    ),
+    Setting(
+        name="IMAGINE_BACKLOG_TARGET",
+        default="3",
+        meaning="waiting drawings per instance above which the endpoint grows",
+        read=_count,
+    ),
+)
+"""What the deployed service is told beside `SETTINGS`: by serverless.yml, through the environment alone."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Value:
@@ -172,6 +232,12 @@ class Config:
             )
         return value
 
+    def need_all(self, *names: str) -> None:
+        """Raises ConfigError that names every empty one of `names` at once."""
+        missing = [f"{name} ({self.values[name].setting.meaning})" for name in names if self[name] == ""]
+        if missing:
+            raise ConfigError(f"not set in the environment: {'; '.join(missing)}")
+
 
 def load(environ: Mapping[str, str] | None = None, *, file: Path | None = None) -> Config:
     """Read every setting. Raises ConfigError naming the setting, its source and the fix."""
@@ -179,6 +245,12 @@ def load(environ: Mapping[str, str] | None = None, *, file: Path | None = None) 
     named = file or (Path(env[FILE_VARIABLE]) if env.get(FILE_VARIABLE) else None)
     written = _read_file(named) if named is not None else {}
     return Config({setting.name: _value(setting, env, written) for setting in SETTINGS})
+
+
+def load_deployed(environ: Mapping[str, str] | None = None) -> Config:
+    """Every setting of the deployed service, from the environment or its default. Raises ConfigError."""
+    env = dict(os.environ) if environ is None else environ  # noqa: TID251  the one place that may
+    return Config({setting.name: _value(setting, env, {}) for setting in (*SETTINGS, *CLOUD_SETTINGS)})
 
 
 def _value(setting: Setting, env: Mapping[str, str], written: Mapping[str, str]) -> Value:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from bot.config import SETTINGS, Setting
+from bot.config import CLOUD_SETTINGS, SETTINGS, Setting
 from bot.domain.job import State
 from bot.domain.prompt.help import flags_markdown
 from bot.domain.transitions import TRANSITIONS, Transition
@@ -50,10 +50,15 @@ def transition_table() -> str:
     )
 
 
-def settings_table() -> str:
-    """Every setting of the bot with its default."""
-    rows = [(f"`{setting.name}`", _default(setting), setting.meaning) for setting in SETTINGS]
+def settings_table(settings: Sequence[Setting] = SETTINGS) -> str:
+    """Settings with their defaults."""
+    rows = [(f"`{setting.name}`", _default(setting), setting.meaning) for setting in settings]
     return _table(("setting", "default", "what it is"), rows)
+
+
+def cloud_settings_table() -> str:
+    """What only the deployed service reads."""
+    return settings_table(CLOUD_SETTINGS)
 
 
 def slack_app() -> str:
@@ -65,6 +70,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "states": state_diagram,
     "transitions": transition_table,
     "settings": settings_table,
+    "cloud-settings": cloud_settings_table,
 }
 FILES: Mapping[str, Callable[[], str]] = {
     "docs/flags.md": flags_markdown,

@@ -104,6 +104,38 @@ def test_at_least_the_tokens_and_signing_secrets_are_secrets():
     )
 
 
+def test_the_deployed_service_reads_its_settings_from_the_environment_alone():
+    loaded = config.load_deployed({"IMAGINE_TABLE": "jobs", "IMAGINE_CONFIG": "nowhere.toml"})
+
+    assert (loaded["IMAGINE_TABLE"], loaded.values["IMAGINE_TABLE"].source) == ("jobs", "environment")
+    assert loaded["IMAGINE_MAX_INSTANCES"] == 1
+
+
+def test_everything_that_is_missing_is_named_at_once():
+    loaded = config.load_deployed({"IMAGINE_BUCKET": "pictures"})
+
+    with pytest.raises(ConfigError) as missing:
+        loaded.need_all("IMAGINE_TABLE", "IMAGINE_BUCKET", "SLACK_TEAM_ID")
+
+    assert all(part in str(missing.value) for part in ("IMAGINE_TABLE (DynamoDB table", "SLACK_TEAM_ID ("))
+    assert "IMAGINE_BUCKET" not in str(missing.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("IMAGINE_BUCKET_OWNER", "12345"),
+        ("IMAGINE_ERROR_TOPIC", "imagine-dev-failed"),
+        ("IMAGINE_QUEUE_URL", "nudges"),
+        ("IMAGINE_MAX_INSTANCES", "0"),
+        ("IMAGINE_BACKLOG_TARGET", "-1"),
+    ],
+)
+def test_a_wrong_value_of_the_deployed_service_is_named(name: str, text: str):
+    with pytest.raises(ConfigError, match=f"{name} from environment: '{text}' must "):
+        config.load_deployed({name: text})
+
+
 @given(st.sampled_from([setting.name for setting in config.SETTINGS]), st.text(max_size=30))
 def test_any_text_is_a_value_or_an_error_that_names_the_setting(name: str, text: str):
     try:
