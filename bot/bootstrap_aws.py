@@ -1,0 +1,143 @@
+"""Puts the parts together on AWS: what every function shares, and the function that Slack talks to.
+
+A person waits while that function starts, so what only the others need (pictures among it) is wired in
+`bot.bootstrap_workers`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot import config
+from bot.aws.clients import Clients
+from bot.aws.dynamo_cells import DynamoCells
+from bot.aws.dynamo_jobs import DynamoJobs
+from bot.aws.journal import LambdaJournal
+from bot.aws.result_objects import ResultObjects
+from bot.aws.s3_objects import S3Objects
+from bot.aws.sagemaker_endpoint import SagemakerEndpoint
+from bot.aws.secrets import Reference, Secrets
+from bot.aws.sqs_queue import SqsQueue
+from bot.aws.tokens import StoredSigningSecrets, StoredToken
+from bot.config import Config
+from bot.domain.job import SinkKind
+from bot.domain.times import DAY, Times
+from bot.functions.front import Front
+from bot.local.system import SecretIds, SystemClock, SystemRandomness
+from bot.local.word_rules import WordRules
+from bot.policy import blocked_phrases, policy_of
+from bot.ports import Sink
+from bot.services.core import Core, Process
+from bot.services.settings import Bulletin
+from bot.slack.app import create_app
+from bot.slack.receiver import Receiver
+from bot.slack.settings import Mention, SlackSettings
+from bot.slack.web import SlackWeb
+
+NEEDED = (
+    "IMAGINE_TABLE",
+    "IMAGINE_QUEUE_URL",
+    "IMAGINE_BUCKET",
+    "IMAGINE_BUCKET_OWNER",
+    "IMAGINE_ENDPOINT",
+    "IMAGINE_ERROR_TOPIC",
+    "SLACK_TEAM_ID",
+    "SLACK_BOT_TOKEN_REF",
+    "SLACK_SIGNING_SECRET_REF",
+)
+"""Every function has the whole environment, so that a wrong deployment shows at the first start of any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What every function has. Nothing in it has called AWS yet."""
+
+    settings: Config
+    clients: Clients
+    clock: SystemClock
+    journal: LambdaJournal
+
+    @property
+    def slack(self) -> SlackSettings:
+        """The workspace served."""
+        return SlackSettings(
+            team_id=self.settings["SLACK_TEAM_ID"],
+            admins=self.settings["IMAGINE_ADMINS"],
+            mention=Mention(self.settings["IMAGINE_MENTION"]),
+            history=self.settings["SLACK_HISTORY"],
+        )
+
+    @property
+    def cells(self) -> DynamoCells:
+        return DynamoCells(self.clients, table=self.settings["IMAGINE_TABLE"], ids=SecretIds())
+
+    def secret(self, setting: str) -> tuple[Secrets, Reference]:
+        """The secret that a setting refers to, with the one it replaced. Raises ConfigError."""
+        named = Reference.parse(self.settings[setting], setting=setting)
+        secrets = Secrets(
+            self.clients, needed=[named], optional=[named.previous], clock=self.clock, journal=self.journal
+        )
+        return secrets, named
+
+    def web(self) -> SlackWeb:
+        """Slack's Web API with the stored token, which is read at the first call."""
+        token = StoredToken(*self.secret("SLACK_BOT_TOKEN_REF"))
+        return SlackWeb(tokens=token, base_url=self.settings["SLACK_API_URL"])
+
+
+def deployment(function: str, environ: Mapping[str, str] | None = None) -> Deployment:
+    """Read and check the environment. Raises ConfigError that names everything that is missing."""
+    settings = config.load_deployed(environ)
+    settings.need_all(*NEEDED)
+    journal = LambdaJournal(service=f"imagine-{settings['IMAGINE_STAGE']}", function=function)
+    return Deployment(settings=settings, clients=Clients(), clock=SystemClock(), journal=journal)
+
+
+def core_of(deployed: Deployment, *, sinks: Mapping[SinkKind, Sink]) -> Core:
+    """The ports over the services of one stack."""
+    settings, clients, clock, journal = (
+        deployed.settings,
+        deployed.clients,
+        deployed.clock,
+        deployed.journal,
+    )
+    policy, ids, bulletin, cells = policy_of(settings, times=Times()), SecretIds(), Bulletin(), deployed.cells
+    objects = S3Objects(clients, bucket=settings["IMAGINE_BUCKET"], owner=settings["IMAGINE_BUCKET_OWNER"])
+    endpoint = SagemakerEndpoint(
+        clients,
+        name=settings["IMAGINE_ENDPOINT"],
+        bucket=settings["IMAGINE_BUCKET"],
+        objects=objects,
+        snapshot=lambda: bulletin.endpoint(cells, now=clock.now(), times=policy.times),
+        journal=journal,
+        concurrency=settings["IMAGINE_CONCURRENCY"],
+        backlog_target=settings["IMAGINE_BACKLOG_TARGET"],
+    )
+    return Core(
+        clock=clock,
+        ids=ids,
+        randomness=SystemRandomness(),
+        jobs=DynamoJobs(
+            clients, table=settings["IMAGINE_TABLE"], retention=policy.times.retention_days * DAY
+        ),
+        cells=cells,
+        objects=ResultObjects(objects),
+        queue=SqsQueue(clients, url=settings["IMAGINE_QUEUE_URL"]),
+        endpoint=endpoint,
+        sinks=sinks,
+        moderation=WordRules(blocked_phrases(settings)),
+        journal=journal,
+        policy=policy,
+        process=Process(boot=ids.token()),
+        bulletin=bulletin,
+    )
+
+
+def slack(environ: Mapping[str, str] | None = None) -> Front:
+    """The function behind the gateway. It shows nothing itself, so it has no sink."""
+    deployed = deployment("slack", environ)
+    core = core_of(deployed, sinks={})
+    app = create_app(core, deployed.slack, web=deployed.web())
+    secrets, signing = deployed.secret("SLACK_SIGNING_SECRET_REF")
+    opening = StoredSigningSecrets(secrets, current=signing, clock=deployed.clock)
+    receiver = Receiver(app, secrets=opening, clock=deployed.clock)
+    return Front(receiver.handle, clock=deployed.clock, journal=deployed.journal)
