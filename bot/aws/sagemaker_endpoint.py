@@ -23,16 +23,15 @@ TIMEOUT_SECONDS = (1, 3_600)
 OUTPUT_PREFIX = "out/"
 """The endpoint's `S3OutputPath` is this folder of the bucket; `S3OutputPathExtension` continues it."""
 
-BODY = "Body"
-NEWER = frozenset({BODY, "Filename", "S3OutputPathExtension"})
+BODY, PLACE = frozenset({"Body"}), frozenset({"Filename", "S3OutputPathExtension"})
+NEWER = BODY | PLACE
 
 _NO_ENDPOINT = re.compile(r"(?i)\bendpoint\b.*\b(not found|could not be found|not in ?service)\b", re.DOTALL)
-_NAMES = {
+_NAMED = {
     BODY: re.compile(r"(?i)\b(body|inputLocation)\b"),
-    "Filename": re.compile(r"(?i)\bfilename\b"),
-    "S3OutputPathExtension": re.compile(r"(?i)\bs3OutputPathExtension\b"),
+    PLACE: re.compile(r"(?i)\b(filename|s3OutputPathExtension)\b"),
 }
-"""How a refusal points at a field its service does not know; one without Body misses InputLocation."""
+"""How a refusal points at fields its service does not know; one without Body misses InputLocation."""
 
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied"})
 
@@ -46,7 +45,7 @@ class _Invalid(Rejected):
 
 
 class SagemakerEndpoint:
-    """The port Endpoint over one asynchronous endpoint. One submission is one call, never repeated.
+    """The port Endpoint over one asynchronous endpoint. A submission is enqueued by one call, never repeated.
 
     `objects` take inputs too large to send inline, under `in/` of `bucket`. `snapshot` gives what
     `EndpointSnapshot` wrote last, None when nothing was written; it may raise PeerError. The window is
@@ -82,11 +81,18 @@ class SagemakerEndpoint:
 
         A missing endpoint, or one we may not call, is Unavailable: it may be about to come up.
         """
-        request = self._request(submission, without=self._known_to_be_unknown())
-        try:
-            reply = self._invoke(request)
-        except _Invalid as no:
-            reply = self._invoke_without(_blamed(no.says) & request.keys(), submission, no)
+        without, code = self._known_to_be_unknown(), ""
+        while True:
+            request = self._request(submission, without=without)
+            try:
+                reply = self._invoke(request)
+                break
+            except _Invalid as no:  # nothing was enqueued; each turn leaves out a field at least
+                blamed, code = _blamed(no.says) & request.keys(), no.code
+                if not blamed:
+                    raise
+                without |= blamed
+        self._leave_out(without, code=code)
         self._check_place(submission, reply)
 
     def fate(self, inference_id: str) -> Fate:  # noqa: ARG002  (the port's name for it)
@@ -117,14 +123,16 @@ class SagemakerEndpoint:
             operation = self._clients["sagemaker-runtime"].meta.service_model.operation_model(
                 "InvokeEndpointAsync"
             )
+            self._left_out = frozenset()
             self._leave_out(NEWER - operation.input_shape.members.keys(), code="older_botocore")
-        return self._left_out or frozenset()
+        return self._left_out
 
     def _leave_out(self, fields: frozenset[str], *, code: str) -> None:
         """Do without these fields from now on, and say so once."""
-        self._left_out = (self._left_out or frozenset()) | fields
-        if fields:
-            self._journal.event("sagemaker_fallback", fields=",".join(sorted(fields)), code=code)
+        known = self._left_out or frozenset()
+        if fields - known:
+            self._left_out = known | fields
+            self._journal.event("sagemaker_fallback", fields=",".join(sorted(fields - known)), code=code)
 
     def _request(self, submission: Submission, *, without: frozenset[str]) -> dict[str, Any]:
         """The call's arguments; an input that does not fit inline is in the bucket afterwards."""
@@ -139,9 +147,9 @@ class SagemakerEndpoint:
             "InvocationTimeoutSeconds": _within(TIMEOUT_SECONDS, submission.timeout),
             **{field: value for field, value in place.items() if field not in without},
         }
-        if BODY in without or len(submission.body) > INLINE_BYTES:
+        if without >= BODY or len(submission.body) > INLINE_BYTES:
             return {**request, "InputLocation": self._uploaded(submission)}
-        return {**request, BODY: submission.body}
+        return {**request, "Body": submission.body}
 
     def _uploaded(self, submission: Submission) -> str:
         """The input's address in the bucket. Raises Unavailable where the upload is in doubt."""
@@ -157,23 +165,19 @@ class SagemakerEndpoint:
             try:
                 reply: Mapping[str, Any] = self._clients["sagemaker-runtime"].invoke_endpoint_async(**request)
             except ClientError as error:
-                raise _refusal(error) from error
+                raise self._reported(_refusal(error)) from error
         return reply
 
-    def _invoke_without(
-        self, blamed: frozenset[str], submission: Submission, no: _Invalid
-    ) -> Mapping[str, Any]:
-        """Once more as an older service wants it (nothing was enqueued); remembered only if that helps."""
-        if not blamed:
-            raise no
-        reply = self._invoke(self._request(submission, without=self._known_to_be_unknown() | blamed))
-        self._leave_out(blamed, code=no.code)
-        return reply
+    def _reported(self, error: PeerError) -> PeerError:
+        """An endpoint that is missing or closed to us is worth an alarm: the job only waits."""
+        if isinstance(error, Unavailable):
+            self._journal.event("endpoint_closed", code=error.code)
+        return error
 
     def _check_place(self, submission: Submission, reply: Mapping[str, Any]) -> None:
         """A service that passes over the newer fields in silence writes elsewhere: say so once."""
         expected = f"s3://{self._bucket}/{submission.output_key}"
-        named = "Filename" not in self._known_to_be_unknown()
+        named = not PLACE & self._known_to_be_unknown()
         if named and reply.get("OutputLocation") != expected and not self._told_elsewhere:
             self._told_elsewhere = True
             self._journal.event("output_elsewhere", job=submission.job_id)
@@ -193,7 +197,8 @@ def _refusal(error: ClientError) -> PeerError:
 
 def _blamed(says: str) -> frozenset[str]:
     """The newer fields that a refusal is about; a sentence that names none may be about any."""
-    return frozenset(field for field, named in _NAMES.items() if named.search(says)) or NEWER
+    named = [fields for fields, pattern in _NAMED.items() if pattern.search(says)]
+    return frozenset().union(*named) or NEWER
 
 
 def _within(limits: tuple[int, int], seconds: float) -> int:
@@ -206,7 +211,7 @@ def _state_of(told: Mapping[str, Any], *, name: str, per_instance: int) -> Endpo
     warmth = told.get("warmth")
     return EndpointState(
         name=str(told.get("name") or name),
-        warmth=Warmth(warmth) if warmth in set(Warmth) else Warmth.DOWN,
+        warmth=Warmth(warmth) if warmth in list(Warmth) else Warmth.DOWN,
         window=max(_count(told.get("max_instances")), 1) * per_instance,
         model=told["model"] if isinstance(told.get("model"), str) else None,
         instances=_count(told.get("instances")),
