@@ -206,7 +206,7 @@ def values_of(values: Values) -> dict[str, dict[str, str]]:
 
 
 def _text_and_version(job: Job) -> dict[str, str | float]:
-    text = json.dumps(job.to_json(), separators=(",", ":"))
+    text = json.dumps(job.to_json(), separators=(",", ":"), sort_keys=True)
     return {"row": text, "version": job.version, "write_token": job.write_token}
 
 
