@@ -11,6 +11,7 @@ from bot.aws.s3_objects import S3Objects
 from bot.domain.errors import Ambiguous, Busy, PeerError, Rejected, Unavailable
 from tests.aws.cloud import Cloud
 from tests.aws.wire import (
+    Answer,
     Fault,
     Wire,
     corrupted,
@@ -276,14 +277,14 @@ def test_a_broken_body_is_not_compared_with_ours(objects, wire):
 
 
 def test_a_body_larger_than_a_function_can_hold_is_not_read(objects, wire, monkeypatch):
-    closed: list[bool] = []
+    kept: list[AWSResponse] = []
     objects.put(KEY, b"x" * 9)
     monkeypatch.setattr(s3_objects, "MOST_BYTES", 8)
-    wire.faults.append(_watching(closed))
+    wire.faults.append(_unread(kept))
 
     with pytest.raises(Rejected, match="too_large"):
         objects.get(KEY)
-    assert closed
+    assert kept[0].raw.closed
 
 
 def test_a_body_that_could_not_be_read_again_is_not_written(objects, wire, monkeypatch):
@@ -294,18 +295,31 @@ def test_a_body_that_could_not_be_read_again_is_not_written(objects, wire, monke
     assert wire.operations == []
 
 
-def _watching(closed: list[bool]) -> Fault:
-    def fault(request: AWSPreparedRequest, answer) -> AWSResponse:
-        reply = answer(request)
-        reply.raw.read = _untouchable
-        reply.raw.close = lambda: closed.append(True)
-        return reply
+def _unread(kept: list[AWSResponse]) -> Fault:
+    """The answer, whose body must not be touched and whose end is not left to the garbage collector."""
+
+    def fault(request: AWSPreparedRequest, answer: Answer) -> AWSResponse:
+        kept.append(answer(request))
+        kept[0].raw.read = _untouchable
+        return kept[0]
 
     return fault
 
 
 def _untouchable(*_: object) -> bytes:
     raise AssertionError("read")
+
+
+def test_no_setting_of_the_environment_turns_the_checksums_off(cloud, bucket, monkeypatch):
+    for name in ("AWS_REQUEST_CHECKSUM_CALCULATION", "AWS_RESPONSE_CHECKSUM_VALIDATION"):
+        monkeypatch.setenv(name, "when_required")
+    wire = Wire(cloud)
+    objects = S3Objects(wire.clients, bucket=bucket, owner=cloud.account_id)
+    objects.put(KEY, b"picture")
+    wire.always = corrupted
+
+    with pytest.raises(Unavailable):
+        objects.get(KEY)
 
 
 # Keys
