@@ -17,7 +17,7 @@ from bot.local.journal import ListJournal
 from bot.local.system import ManualClock
 from bot.slack.web import SlackWeb
 from tests.aws.cloud import Cloud
-from tests.aws.wire import Wire, corrupted, garbled, nobody_there, reset, says, silent
+from tests.aws.wire import Wire, corrupted, garbled, nobody_there, reset, says, silent, slow
 from tests.unit.slack.scripted_peer import Peer, no, ok
 
 STAGES = itertools.count(1)
@@ -186,6 +186,7 @@ def test_threads_that_ask_at_once_share_one_call(account):
     token = account.parameter("token")
     account.put_parameter(token, "value")
     secrets = account.secrets(token)
+    account.wire.always = slow
     found: list[str] = []
     threads = [threading.Thread(target=lambda: found.append(secrets.need(token).value)) for _ in range(8)]
     for thread in threads:

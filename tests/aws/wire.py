@@ -6,6 +6,7 @@ SomeAdapter(wire.clients, …)
 assert wire.operations == ["PutObject", "PutObject"]
 """
 
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -67,6 +68,12 @@ def lost_reply(request: AWSPreparedRequest, answer: Answer) -> AWSResponse:
 def silent(request: AWSPreparedRequest, answer: Answer) -> AWSResponse:
     """Nothing came back in time."""
     raise ReadTimeoutError(endpoint_url=request.url)
+
+
+def slow(request: AWSPreparedRequest, answer: Answer) -> AWSResponse:
+    """The answer takes a moment, in which others may come."""
+    time.sleep(0.05)
+    return answer(request)
 
 
 def garbled(request: AWSPreparedRequest, answer: Answer) -> AWSResponse:
