@@ -6,7 +6,6 @@ where it came from so that `imagine config show` can say so. Secrets never appea
 
 import math
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -273,6 +272,8 @@ def _find(setting: Setting, env: Mapping[str, str], written: Mapping[str, str]) 
 
 
 def _read_file(path: Path) -> Mapping[str, str]:
+    import tomllib  # noqa: PLC0415  the deployed service reads no file, and a person waits while it starts
+
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
