@@ -45,7 +45,7 @@ def job_of(body: str) -> str | None:
         return None
     try:
         message = json.loads(body)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     job_id = message.get("job") if isinstance(message, dict) else None
     return job_id if isinstance(job_id, str) and JOB_ID.fullmatch(job_id) else None
