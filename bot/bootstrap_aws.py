@@ -4,7 +4,7 @@ A person waits while that function starts, so what only the others need (picture
 `bot.bootstrap_workers`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bot import config
@@ -12,6 +12,7 @@ from bot.aws.clients import Clients
 from bot.aws.dynamo_cells import DynamoCells
 from bot.aws.dynamo_jobs import DynamoJobs
 from bot.aws.journal import LambdaJournal
+from bot.aws.recent_objects import RecentObjects
 from bot.aws.result_objects import ResultObjects
 from bot.aws.s3_objects import S3Objects
 from bot.aws.sagemaker_endpoint import SagemakerEndpoint
@@ -46,6 +47,14 @@ NEEDED = (
 )
 """Every function has the whole environment, so that a wrong deployment shows at the first start of any."""
 
+Refit = Callable[[Core], Core]
+"""Changes the rules, or puts something in front of the ports, before anything runs: for tests and drills."""
+
+
+def as_built(core: Core) -> Core:
+    """The refit that changes nothing."""
+    return core
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
@@ -70,26 +79,30 @@ class Deployment:
     def cells(self) -> DynamoCells:
         return DynamoCells(self.clients, table=self.settings["IMAGINE_TABLE"], ids=SecretIds())
 
-    def secret(self, setting: str) -> tuple[Secrets, Reference]:
-        """The secret that a setting refers to, with the one it replaced. Raises ConfigError."""
+    def web(self) -> SlackWeb:
+        """Slack's Web API with the stored token, which is read at the first call. Raises ConfigError."""
+        named = Reference.parse(self.settings["SLACK_BOT_TOKEN_REF"], setting="SLACK_BOT_TOKEN_REF")
+        secrets = Secrets(self.clients, needed=[named], clock=self.clock, journal=self.journal)
+        return SlackWeb(tokens=StoredToken(secrets, named), base_url=self.settings["SLACK_API_URL"])
+
+    def signing_secrets(self) -> StoredSigningSecrets:
+        """The secrets that open, one or two, read at the first request. Raises ConfigError."""
+        setting = "SLACK_SIGNING_SECRET_REF"
         named = Reference.parse(self.settings[setting], setting=setting)
         secrets = Secrets(
             self.clients, needed=[named], optional=[named.previous], clock=self.clock, journal=self.journal
         )
-        return secrets, named
-
-    def web(self) -> SlackWeb:
-        """Slack's Web API with the stored token, which is read at the first call."""
-        token = StoredToken(*self.secret("SLACK_BOT_TOKEN_REF"))
-        return SlackWeb(tokens=token, base_url=self.settings["SLACK_API_URL"])
+        return StoredSigningSecrets(secrets, current=named, clock=self.clock)
 
 
-def deployment(function: str, environ: Mapping[str, str] | None = None) -> Deployment:
+def deployment(
+    function: str, environ: Mapping[str, str] | None = None, *, clients: Clients | None = None
+) -> Deployment:
     """Read and check the environment. Raises ConfigError that names everything that is missing."""
     settings = config.load_deployed(environ)
     settings.need_all(*NEEDED)
     journal = LambdaJournal(service=f"imagine-{settings['IMAGINE_STAGE']}", function=function)
-    return Deployment(settings=settings, clients=Clients(), clock=SystemClock(), journal=journal)
+    return Deployment(settings=settings, clients=clients or Clients(), clock=SystemClock(), journal=journal)
 
 
 def core_of(deployed: Deployment, *, sinks: Mapping[SinkKind, Sink]) -> Core:
@@ -120,7 +133,7 @@ def core_of(deployed: Deployment, *, sinks: Mapping[SinkKind, Sink]) -> Core:
             clients, table=settings["IMAGINE_TABLE"], retention=policy.times.retention_days * DAY
         ),
         cells=cells,
-        objects=ResultObjects(objects),
+        objects=ResultObjects(RecentObjects(objects)),
         queue=SqsQueue(clients, url=settings["IMAGINE_QUEUE_URL"]),
         endpoint=endpoint,
         sinks=sinks,
@@ -132,12 +145,10 @@ def core_of(deployed: Deployment, *, sinks: Mapping[SinkKind, Sink]) -> Core:
     )
 
 
-def slack(environ: Mapping[str, str] | None = None) -> Front:
+def slack(deployed: Deployment | None = None, *, refit: Refit = as_built) -> Front:
     """The function behind the gateway. It shows nothing itself, so it has no sink."""
-    deployed = deployment("slack", environ)
-    core = core_of(deployed, sinks={})
+    deployed = deployed or deployment("slack")
+    core = refit(core_of(deployed, sinks={}))
     app = create_app(core, deployed.slack, web=deployed.web())
-    secrets, signing = deployed.secret("SLACK_SIGNING_SECRET_REF")
-    opening = StoredSigningSecrets(secrets, current=signing, clock=deployed.clock)
-    receiver = Receiver(app, secrets=opening, clock=deployed.clock)
-    return Front(receiver.handle, clock=deployed.clock, journal=deployed.journal)
+    receiver = Receiver(app, secrets=deployed.signing_secrets(), clock=core.clock)
+    return Front(receiver.handle, clock=core.clock, journal=core.journal)

@@ -1,10 +1,10 @@
 """Puts the parts of the functions together that no person waits for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from bot.aws.endpoint_snapshot import EndpointSnapshot
 from bot.aws.events import Ours
-from bot.bootstrap_aws import Deployment, core_of, deployment
+from bot.bootstrap_aws import Deployment, Refit, as_built, core_of, deployment
 from bot.config import Config
 from bot.domain.job import SinkKind
 from bot.functions.jobs import Failures, Results, Worker
@@ -12,38 +12,36 @@ from bot.functions.upkeep import AdminDesk, Sweeper
 from bot.services.core import Core
 from bot.slack.thread_sink import SlackThreadSink
 
-Environ = Mapping[str, str] | None
 
-
-def worker(environ: Environ = None) -> Worker:
+def worker(deployed: Deployment | None = None, *, refit: Refit = as_built) -> Worker:
     """Takes the queue's nudges."""
-    deployed = deployment("worker", environ)
-    return Worker(_core(deployed), ours=ours_of(deployed.settings))
+    deployed = deployed or deployment("worker")
+    return Worker(refit(_core(deployed)), ours=ours_of(deployed.settings))
 
 
-def result(environ: Environ = None) -> Results:
+def result(deployed: Deployment | None = None, *, refit: Refit = as_built) -> Results:
     """Takes the arrival of success objects."""
-    deployed = deployment("result", environ)
-    return Results(_core(deployed), ours=ours_of(deployed.settings))
+    deployed = deployed or deployment("result")
+    return Results(refit(_core(deployed)), ours=ours_of(deployed.settings))
 
 
-def failure(environ: Environ = None) -> Failures:
+def failure(deployed: Deployment | None = None, *, refit: Refit = as_built) -> Failures:
     """Takes failure objects and error notices."""
-    deployed = deployment("failure", environ)
-    return Failures(_core(deployed), ours=ours_of(deployed.settings))
+    deployed = deployed or deployment("failure")
+    return Failures(refit(_core(deployed)), ours=ours_of(deployed.settings))
 
 
-def sweep(environ: Environ = None) -> Sweeper:
+def sweep(deployed: Deployment | None = None, *, refit: Refit = as_built) -> Sweeper:
     """Runs every minute."""
-    deployed = deployment("sweep", environ)
-    core = _core(deployed)
+    deployed = deployed or deployment("sweep")
+    core = refit(_core(deployed))
     return Sweeper(core, look=_look(deployed, core), ours=ours_of(deployed.settings))
 
 
-def admin(environ: Environ = None) -> AdminDesk:
+def admin(deployed: Deployment | None = None, *, refit: Refit = as_built) -> AdminDesk:
     """Carries out what admins ask for."""
-    deployed = deployment("admin", environ)
-    core, slack = _core(deployed), deployed.slack
+    deployed = deployed or deployment("admin")
+    core, slack = refit(_core(deployed)), deployed.slack
     return AdminDesk(core, tenant=slack.team_id, admins=slack.admins, look=_look(deployed, core))
 
 

@@ -30,9 +30,9 @@ def command(text="a red fox", trigger="1.1"):
     return urlencode({**fields, "trigger_id": trigger, "response_url": "https://hooks.slack.com/commands/1"})
 
 
-def event(text: str, /, *, method="POST", content_type=FORM, encoded=True, secret=SECRET, **changes):
-    """An HTTP API event, format 2.0; the gateway hands forms over in base64."""
-    stamp = str(int(ManualClock().now()))
+def event(text: str, /, *, method="POST", content_type=FORM, encoded=True, secret=SECRET, at=None, **changes):
+    """An HTTP API event, format 2.0, signed at `at`; the gateway hands forms over in base64."""
+    stamp = str(int(at or ManualClock().now()))
     signature = gate.sign(secret, b"v0:" + stamp.encode() + b":" + text.encode())
     return {
         "version": "2.0",
