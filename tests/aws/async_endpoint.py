@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from unittest.mock import patch
 
 from bot.aws.clients import Clients
@@ -30,11 +31,18 @@ class Running:
 
     name: str
     bucket: str
-    clients: Clients
-    objects: ResultObjects
+    cloud: Cloud
     runtime: SagemakerRuntime
     success_topic: str
     error_topic: str
+
+    @cached_property
+    def clients(self) -> Clients:
+        return clients_at(self.cloud, self.runtime.url)
+
+    @property
+    def objects(self) -> ResultObjects:
+        return ResultObjects(S3Objects(self.cloud.clients, bucket=self.bucket, owner=self.cloud.account_id))
 
     @property
     def endpoint(self) -> AsyncEndpoint:
@@ -83,8 +91,7 @@ def running_endpoint(
         yield Running(
             name=config.name,
             bucket=bucket,
-            clients=clients_at(cloud, runtime.url),
-            objects=ResultObjects(S3Objects(cloud.clients, bucket=bucket, owner=cloud.account_id)),
+            cloud=cloud,
             runtime=runtime,
             success_topic=str(config.success_topic),
             error_topic=str(config.error_topic),

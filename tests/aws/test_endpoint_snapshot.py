@@ -1,6 +1,6 @@
 """The look at the endpoint: what is asked, what it means, and when it is written."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -113,7 +113,7 @@ ASKED: dict[str, dict[str, Any]] = {
         "ScanBy": "TimestampDescending",
     },
 }
-ANSWERS = {
+ANSWERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "describe": lambda told: {
         "EndpointName": "imagine",
         "EndpointArn": "arn:aws:sagemaker:us-east-1:123456789012:endpoint/imagine",

@@ -112,6 +112,7 @@ class AsyncEndpoint:
         self._clock = clock
         self._on_object = on_object
         self._on_notice = on_notice
+        _check_instances(instances)
         self._changed = threading.Condition()
         self._waiting: deque[_Invocation] = deque()
         self._running: set[threading.Thread] = set()
@@ -137,8 +138,8 @@ class AsyncEndpoint:
 
     def scale(self, *, instances: int | None = None, status: str | None = None) -> None:
         """Change the number of instances (0: the queue waits) or the status. Raises ValueError."""
-        if instances is not None and instances < 0:
-            raise ValueError(f"instances must be 0 or more, not {instances}")
+        if instances is not None:
+            _check_instances(instances)
         if status is not None and status not in STATUSES:
             raise ValueError(f"status must be one of {', '.join(sorted(STATUSES))}, not {status}")
         with self._changed:
@@ -336,6 +337,11 @@ class AsyncEndpoint:
             received_time=invocation.received_time,
             event_time=_now(),
         )
+
+
+def _check_instances(instances: int) -> None:
+    if instances < 0:
+        raise ValueError(f"instances must be 0 or more, not {instances}")
 
 
 def _parts(location: str) -> tuple[str, str]:
