@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -129,3 +130,21 @@ def test_an_inference_server_that_does_not_start_is_told_with_its_own_words(tmp_
         _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "steam" in said
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path):
+    paths = (
+        "--output-path",
+        "s3://b/out/",
+        "--failure-path",
+        "s3://b/failed/",
+        "--aws",
+        "http://127.0.0.1:9",
+    )
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        options = (*paths, "--container", "http://127.0.0.1:9", "--port", port)
+        with started(*options, log=tmp_path / "log") as process:
+            _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in said
