@@ -7,6 +7,7 @@ The child is `awslambdaric`, which is what runs Python functions on AWS, so erro
 Lambda's guide, "Using the Lambda runtime API for custom runtimes".
 """
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
@@ -24,7 +26,6 @@ from typing import Any, Self
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "imagine-test-function"
 ARN = f"arn:aws:lambda:us-east-1:123456789012:function:{NAME}"
-API = "/2018-06-01/runtime"
 START_SECONDS = 60.0
 
 
@@ -43,6 +44,15 @@ class _Invocation:
     deadline: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Desk:
+    """Where invocations wait for the function and answers for the test; None answers for the start."""
+
+    waiting: "Queue[_Invocation]" = field(default_factory=Queue)
+    answers: "Queue[tuple[str | None, Answer]]" = field(default_factory=Queue)
+    over: threading.Event = field(default_factory=threading.Event)
+
+
 class Function:
     """One function and its process, which is started anew after a time-out, as on AWS."""
 
@@ -50,20 +60,18 @@ class Function:
         self._handler = handler
         self._environment = environment
         self._numbers = count(1)
-        self._waiting: Queue[_Invocation] = Queue()
-        self._answers: Queue[tuple[str | None, Answer]] = Queue()
-        self._over = threading.Event()
+        self._desk = _Desk()
 
     def __enter__(self) -> Self:
         self._log = tempfile.TemporaryFile()
-        self._server = _server(self._waiting, self._answers, self._over)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_RuntimeApi, self._desk))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
         self._process = self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._desk.over.set()
         self._end()
         self._server.shutdown()
         self._thread.join()
@@ -74,11 +82,11 @@ class Function:
         """The answer to an event; `seconds` is the function's time-out, which ends its process."""
         request_id = f"00000000-0000-0000-0000-{next(self._numbers):012d}"
         began = time.time()
-        self._waiting.put(
+        self._desk.waiting.put(
             _Invocation(request_id=request_id, event=json.dumps(event).encode(), deadline=began + seconds)
         )
         try:
-            answered, answer = self._answers.get(timeout=seconds)
+            answered, answer = self._desk.answers.get(timeout=seconds)
         except Empty:
             self._end()
             self._process = self._start()
@@ -88,7 +96,7 @@ class Function:
 
     def start_error(self) -> Mapping[str, Any]:
         """The error that the start of the function failed with."""
-        request_id, answer = self._answers.get(timeout=START_SECONDS)
+        request_id, answer = self._desk.answers.get(timeout=START_SECONDS)
         assert request_id is None, "the function started"
         assert answer.error is not None
         return answer.error
@@ -121,57 +129,53 @@ class Function:
         self._process.wait()
 
 
-def _server(
-    waiting: "Queue[_Invocation]", answers: "Queue[tuple[str | None, Answer]]", over: threading.Event
-) -> ThreadingHTTPServer:
-    class RuntimeApi(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = -1
+class _RuntimeApi(BaseHTTPRequestHandler):
+    """One request of the runtime client."""
 
-        def do_GET(self) -> None:
-            """The next invocation, whenever there is one."""
-            while not over.is_set():
-                try:
-                    invocation = waiting.get(timeout=0.1)
-                except Empty:
-                    continue
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def __init__(self, desk: "_Desk", *arguments: Any) -> None:
+        self._desk = desk
+        super().__init__(*arguments)
+
+    def do_GET(self) -> None:
+        """The next invocation, whenever there is one."""
+        while not self._desk.over.is_set():
+            with contextlib.suppress(Empty):
+                invocation = self._desk.waiting.get(timeout=0.1)
                 self._reply(200, invocation.event, _headers(invocation))
                 return
 
-        def do_POST(self) -> None:
-            body = json.loads(self._body() or b"null")
-            parts = self.path.removeprefix(f"{API}/").split("/")
-            if parts == ["init", "error"]:
-                answers.put((None, Answer(error=body)))
-            elif parts[2] == "response":
-                answers.put((parts[1], Answer(value=body)))
-            else:
-                answers.put((parts[1], Answer(error=body)))
-            self._reply(202, b'{"status": "OK"}', {})
+    def do_POST(self) -> None:
+        """An answer, or an error of an invocation or of the start."""
+        told = json.loads(self._body() or b"null")
+        *_, request_id, kind = self.path.split("/")
+        answer = Answer(value=told) if kind == "response" else Answer(error=told)
+        self._desk.answers.put((None if request_id == "init" else request_id, answer))
+        self._reply(202, b'{"status": "OK"}', {})
 
-        def _body(self) -> bytes:
-            if self.headers.get("Transfer-Encoding") != "chunked":
-                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            chunks = []
-            while size := int(self.rfile.readline(), 16):
-                chunks.append(self.rfile.read(size))
-                self.rfile.readline()
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        chunks = []
+        while size := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(size))
             self.rfile.readline()
-            return b"".join(chunks)
+        self.rfile.readline()
+        return b"".join(chunks)
 
-        def _reply(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-            self.wfile.flush()
+    def _reply(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing: a test's output is for what failed."""
-
-    return ThreadingHTTPServer(("127.0.0.1", 0), RuntimeApi)
+    def log_message(self, *_: object) -> None:
+        """Say nothing: a test's output is for what failed."""
 
 
 def _headers(invocation: _Invocation) -> dict[str, str]:
