@@ -9,14 +9,24 @@ import pytest
 
 from infra.local.slack.testing import LocalSlack
 from tests.scenarios.inference import Inference
-from tests.scenarios.one_machine import Killed, OneMachine
+from tests.scenarios.mortality import Killed
+from tests.scenarios.on_aws import OnAws
+from tests.scenarios.one_machine import OneMachine
 from tests.scenarios.stack import Stack
 
-ADAPTER_SETS = {"one_machine": OneMachine}
+ADAPTER_SETS = {"one_machine": OneMachine, "aws": OnAws}
 MakeStack = Callable[..., Stack]
 
 
-@pytest.fixture(params=list(ADAPTER_SETS.values()), ids=list(ADAPTER_SETS))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each scenario runs over every adapter set, but for those whose mark says which world they are about."""
+    if "make_stack" in metafunc.fixturenames:
+        about = metafunc.definition.get_closest_marker("only")
+        names = [about.args[0]] if about else list(ADAPTER_SETS)
+        metafunc.parametrize("make_stack", [ADAPTER_SETS[name] for name in names], ids=names, indirect=True)
+
+
+@pytest.fixture
 def make_stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeStack]:
     """Builds a stack that is not open yet; keywords go to the adapter set."""
     with ExitStack() as ending:

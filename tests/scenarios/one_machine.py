@@ -5,9 +5,8 @@ Another adapter set offers the same public methods, and every scenario runs over
 
 import dataclasses
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from bot import config
 from bot.bootstrap import SlackDoor, build_slack
@@ -19,6 +18,7 @@ from bot.services.sweep import sweep
 from bot.services.work import take_result
 from infra.local.children import free_port
 from infra.local.slack.testing import LocalSlack
+from tests.scenarios.mortality import Fate
 from tests.scenarios.stack import ROBIN, YOU
 
 TEAM = "T0000000001"
@@ -36,10 +36,6 @@ TIMES = dataclasses.replace(
     back_off_most=0.5,
 )
 SIDE, STEPS = 64, 4
-
-
-class Killed(BaseException):
-    """The process is gone: nothing catches this but the test."""
 
 
 class OneMachine:
@@ -61,7 +57,7 @@ class OneMachine:
         self._log = io.StringIO()
         self._settings = self._all_settings(endpoint_url, home, settings or {})
         self._door: SlackDoor | None = None
-        self._fate = _Fate()
+        self._fate = Fate()
         slack.connect_bot(None if over_socket else f"http://127.0.0.1:{self._port}/slack/events")
 
     def open(self) -> None:
@@ -84,7 +80,7 @@ class OneMachine:
         """End as a killed process does: nothing more is written, and what is in flight is forgotten."""
         self._fate.kill()
         self.close()
-        self._fate = _Fate()
+        self._fate = Fate()
 
     def die_at(self, call: str, *, after: bool, nth: int = 1) -> None:
         """Kill the process just before or just after its nth call of a port, such as `sink.deliver`."""
@@ -93,6 +89,12 @@ class OneMachine:
     def sweep(self) -> None:
         """One sweep of everything that is due. Raises Killed where `die_at` planned it."""
         sweep(self._core)
+
+    def lose_endpoint(self) -> None:
+        """The inference server itself is the endpoint here."""
+
+    def restore_endpoint(self) -> None:
+        """See `lose_endpoint`."""
 
     def repeat_result_event(self, job: Job) -> None:
         """Say once more, or too early, that the job's object has arrived."""
@@ -162,46 +164,3 @@ class OneMachine:
             "IMAGINE_STEPS": str(STEPS),
             **chosen,
         }
-
-
-class _Fate:
-    """When a process dies. Once dead, every call of a port it was given raises Killed."""
-
-    def __init__(self) -> None:
-        self._planned: tuple[str, bool] | None = None
-        self._left = 0
-        self._dead = False
-
-    def plan(self, call: str, *, after: bool, nth: int) -> None:
-        self._planned, self._left = (call, after), nth
-
-    def kill(self) -> None:
-        self._dead = True
-
-    def around(self, name: str, port: Any) -> Any:
-        return _Mortal(name, port, self)
-
-    def pass_by(self, call: str, *, after: bool) -> None:
-        if self._planned == (call, after):
-            self._left -= 1
-            self._dead = self._dead or self._left <= 0
-        if self._dead:
-            raise Killed(call)
-
-
-class _Mortal:
-    """A port in front of a port, until its process dies."""
-
-    def __init__(self, name: str, port: Any, fate: _Fate) -> None:
-        self._name = name
-        self._port = port
-        self._fate = fate
-
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        def call(*positional: Any, **named: Any) -> Any:
-            self._fate.pass_by(f"{self._name}.{method}", after=False)
-            answer = getattr(self._port, method)(*positional, **named)
-            self._fate.pass_by(f"{self._name}.{method}", after=True)
-            return answer
-
-        return call

@@ -33,6 +33,8 @@ class AdapterSet(Protocol):
     def die(self) -> None: ...
     def die_at(self, call: str, *, after: bool, nth: int = 1) -> None: ...
     def sweep(self) -> None: ...
+    def lose_endpoint(self) -> None: ...
+    def restore_endpoint(self) -> None: ...
     def repeat_result_event(self, job: Job) -> None: ...
     def jobs(self, user: str = ...) -> list[Job]: ...
     def object_bytes(self, key: str) -> bytes | None: ...
@@ -76,6 +78,18 @@ class Stack:
         delivered = self.slack.select(card, control, value, user=user)
         assert delivered.ok, delivered
         return value
+
+    # What happens to the endpoint
+
+    def lose_endpoint(self) -> None:
+        """It does not answer any more."""
+        self.inference.stop()
+        self.bot.lose_endpoint()
+
+    def restore_endpoint(self) -> None:
+        """It answers again."""
+        self.inference.start()
+        self.bot.restore_endpoint()
 
     # A person's eyes
 

@@ -10,9 +10,9 @@ from tests.scenarios.stack import Stack
 
 def refused(stack: Stack, line: str) -> str:
     """What the person is told; nothing was started."""
-    before = stack.bot.jobs()
+    before = [job.id for job in stack.bot.jobs()]
     stack.imagine(line)
-    assert stack.bot.jobs() == before
+    assert [job.id for job in stack.bot.jobs()] == before
     return stack.told()[-1]
 
 

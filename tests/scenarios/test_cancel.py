@@ -1,5 +1,7 @@
 """A cancelled job says so, shows no picture and costs nothing."""
 
+import pytest
+
 from bot.domain.job import Outcome
 from bot.domain.messages import OUTCOMES
 from tests.scenarios.stack import Stack
@@ -20,6 +22,7 @@ def check_cancelled(stack: Stack, *, number: int = -1) -> None:
     assert stack.files(card) == []
 
 
+@pytest.mark.only("one_machine")  # an asynchronous invocation cannot be called back
 def test_a_drawing_under_way_stops_between_two_steps(stack: Stack):
     card = begin(stack)
     stack.press(card, "cancel")
@@ -42,6 +45,7 @@ def test_the_engine_is_free_for_the_next_one_after_a_cancel(stack: Stack):
     assert len(stack.files(stack.draw("a blue fox"))) == 1
 
 
+@pytest.mark.only("one_machine")  # what waits in SageMaker's own queue cannot be taken out of it
 def test_a_job_that_waits_behind_another_is_never_drawn(stack: Stack):
     begin(stack)
     stack.imagine("a blue fox")

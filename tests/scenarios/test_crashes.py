@@ -1,23 +1,28 @@
 """The process dies at the worst moment; the next one finishes every job once."""
 
+import dataclasses
+
 import pytest
 
 from bot.domain.job import Outcome
 from infra.slack_manifest import manifest
 from tests.scenarios.conftest import MakeStack
-from tests.scenarios.one_machine import Killed
+from tests.scenarios.mortality import Killed
+from tests.scenarios.one_machine import TIMES
 from tests.scenarios.stack import Stack, has_ended
 
 EFFECTS = ["sink.announce", "endpoint.submit", "objects.put", "sink.prepare", "sink.deliver", "sink.finish"]
 MOMENTS = [(call, after) for call in EFFECTS for after in (False, True)]
 NAMES = [f"{'after' if after else 'before'} {call}" for call, after in MOMENTS]
 MOST_LIVES = 12
+SHORT_LIVED = dataclasses.replace(TIMES, request_ttl=3.0, invocation_timeout=3.0)
+"""Where the endpoint cannot tell that it never got a submission, its life has to pass before the next one."""
 
 
 @pytest.fixture
 def looking(make_stack: MakeStack) -> Stack:
     """A stack whose bot may look for its own cards (the optional history scope), and loses every message."""
-    stack = make_stack(settings={"SLACK_HISTORY": "on"})
+    stack = make_stack(settings={"SLACK_HISTORY": "on"}, times=SHORT_LIVED)
     scoped = manifest(f"{stack.bot.url}/slack/events")
     scoped["oauth_config"]["scopes"]["bot"].append("channels:history")
     stack.slack.reinstall(scoped)

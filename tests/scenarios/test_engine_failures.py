@@ -73,6 +73,7 @@ def test_retry_after_a_failure_draws_into_the_thread(stack: Stack):
     assert len(stack.cards()) == 1
 
 
+@pytest.mark.only("one_machine")  # SageMaker replaces an instance whose container calls itself unhealthy
 def test_an_engine_that_failed_many_times_in_a_row_is_given_the_next_drawing_too(stack: Stack):
     stack.engine.fail_next(*(RuntimeError("out of order") for _ in range(4)))
     for number in range(5):
@@ -82,19 +83,19 @@ def test_an_engine_that_failed_many_times_in_a_row_is_given_the_next_drawing_too
 
 
 def test_an_endpoint_that_does_not_answer_is_one_outcome_with_a_retry(stack: Stack):
-    stack.inference.stop()
+    stack.lose_endpoint()
     stack.imagine("a red fox")
 
     check_failed(stack, Outcome.ENDPOINT_DOWN)
 
-    stack.inference.start()
+    stack.restore_endpoint()
     card = stack.ended()
     stack.press(card, "retry")
     stack.until(lambda: stack.files(card))
 
 
 def test_while_the_endpoint_is_down_the_card_says_so(stack: Stack):
-    stack.inference.stop()
+    stack.lose_endpoint()
     stack.imagine("a red fox")
 
     assert "does not answer" in stack.card().words
