@@ -1,13 +1,13 @@
 """`make bench`: figures side by side with their goals. Nothing here passes or fails; tests do that.
 
-python -m tests.benchmarks [accept] [delivery] [idle] [environment] [quality] [cold_import]
+python -m tests.benchmarks [accept] [delivery] [idle] [environment] [quality] [cold_import] [accept_aws]
 """
 
 import importlib
 import platform
 import sys
 
-PARTS = ("accept", "delivery", "idle", "environment", "quality", "cold_import")
+PARTS = ("accept", "delivery", "idle", "environment", "quality", "cold_import", "accept_aws")
 
 
 def main(names: list[str]) -> int:

@@ -77,7 +77,9 @@ def main() -> None:
     naive = statistics.median(samples["the naive stack"])
     for name in ("ours", "ours with its clients"):
         ratio = statistics.median(samples[name]) / naive
-        print(f"{f'{name} / the naive stack':<44} {ratio:10.2f}  {f'goal <= {GOAL}' if name == 'ours' else ''}")
+        print(
+            f"{f'{name} / the naive stack':<44} {ratio:10.2f}  {f'goal <= {GOAL}' if name == 'ours' else ''}"
+        )
 
 
 def _once(stack: str) -> float:
@@ -85,7 +87,10 @@ def _once(stack: str) -> float:
     finished = subprocess.run(
         [sys.executable, "-c", MEASURED.format(stack)],
         cwd=ROOT,
-        env={**{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}, **ENVIRONMENT},
+        env={
+            **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
+            **ENVIRONMENT,
+        },
         capture_output=True,
         text=True,
         check=True,
