@@ -268,6 +268,8 @@ def everything(world: World, *, ids: Sequence[str]) -> object:
         world.cells.look(CELLS, counters=COUNTERS),
         whole_index(jobs, Index.DUE, ""),
         whole_index(jobs, Index.WAITING, ""),
+        [jobs.query(Index.DUE, upto=NOW + step, limit=20).jobs for step in (0, 0.5, 60)],
+        [jobs.query(Index.WAITING, upto=tag, limit=20).jobs for tag in (0, 1, 1000)],
         [whole_index(jobs, Index.OPEN, tenant) for tenant in TENANTS],
         [whole_index(jobs, Index.PERSON, f"{tenant}/{user}") for tenant in TENANTS for user in USERS],
     )
