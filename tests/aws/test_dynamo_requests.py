@@ -89,17 +89,27 @@ def test_a_create_is_one_transaction_with_a_token(expected: Stubber, jobs: Dynam
         "job_id": {"S": a_job().id},
         "expires_at": {"N": str(int(NOW) + 10 + 86_400)},
     }
-    person = {
-        "pk": {"S": f"person#{TENANT}/{USER}"},
-        "tenant": {"S": TENANT},
-        "user": {"S": USER},
-        "day": {"S": "2027-01-15"},
-        "held": {"N": "1000"},
-        "spent": {"N": "0"},
-        "tag": {"N": "0"},
-        "version": {"N": "2"},
-        "write_token": {"S": "person-2"},
-        "expires_at": {"N": str(int(NOW) + 90 * 86_400)},
+    hold = {
+        "TableName": "jobs",
+        "Key": {"pk": {"S": f"person#{TENANT}/{USER}"}},
+        "UpdateExpression": (
+            "SET #tag = :tag, #version = :version, #write_token = :token, #expires_at = :expires"
+            " ADD #held :cost"
+        ),
+        "ConditionExpression": "#version = :expected AND #day = :day",
+        "ExpressionAttributeNames": {
+            f"#{name}": name for name in ("tag", "version", "write_token", "expires_at", "held", "day")
+        },
+        "ExpressionAttributeValues": {
+            ":tag": {"N": "7"},
+            ":version": {"N": "2"},
+            ":token": {"S": "person-2"},
+            ":expires": {"N": str(int(NOW) + 90 * 86_400)},
+            ":cost": {"N": str(a_job().cost)},
+            ":expected": {"N": "1"},
+            ":day": {"S": "2027-01-15"},
+        },
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
     expected.add_response(
         "transact_write_items",
@@ -113,12 +123,35 @@ def test_a_create_is_one_transaction_with_a_token(expected: Stubber, jobs: Dynam
                     names=["pk", "until"],
                     values={":now": {"N": "1800000000.0"}},
                 ),
-                put(person, "#version = :expected", names=["version"], values={":expected": {"N": "1"}}),
+                {"Update": hold},
             ],
             "ClientRequestToken": ANY,
         },
     )
-    jobs.create([a_job()], person=a_person(2, held=1000), guard=Guard(key="click", until=NOW + 10), now=NOW)
+    jobs.create(
+        [a_job()], person=a_person(2, held=2000, tag=7), guard=Guard(key="click", until=NOW + 10), now=NOW
+    )
+
+
+def test_the_first_accept_of_a_person_puts_the_row(cloud: Cloud):
+    wire = Wire(cloud)
+    store = DynamoJobs(wire.clients, table=cloud.make_table(), retention=90 * A_DAY)
+    store.create([a_job()], person=a_person(held=1000), now=NOW)
+    person = sent(wire)["TransactItems"][-1]["Put"]
+    assert person["Item"] == {
+        "pk": {"S": f"person#{TENANT}/{USER}"},
+        "tenant": {"S": TENANT},
+        "user": {"S": USER},
+        "day": {"S": "2027-01-15"},
+        "held": {"N": "1000"},
+        "spent": {"N": "0"},
+        "tag": {"N": "0"},
+        "version": {"N": "1"},
+        "write_token": {"S": "person-1"},
+        "expires_at": {"N": str(int(NOW) + 90 * 86_400)},
+    }
+    assert person["ConditionExpression"] == "attribute_not_exists(#pk)"
+    assert person["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
 
 
 def test_a_plain_transition_is_one_update(expected: Stubber, jobs: DynamoJobs):
@@ -132,13 +165,12 @@ def test_a_counted_transition_is_one_transaction_with_a_token(expected: Stubber,
         {
             "TableName": "jobs",
             "Key": {"pk": {"S": f"person#{TENANT}/{USER}"}},
-            "UpdateExpression": "ADD #held :held, #spent :spent, #version :one",
+            "UpdateExpression": "ADD #held :held, #spent :spent",
             "ConditionExpression": "#day = :day",
-            "ExpressionAttributeNames": {name: name[1:] for name in ("#held", "#spent", "#version", "#day")},
+            "ExpressionAttributeNames": {name: name[1:] for name in ("#held", "#spent", "#day")},
             "ExpressionAttributeValues": {
                 ":held": {"N": "-5"},
                 ":spent": {"N": "7"},
-                ":one": {"N": "1"},
                 ":day": {"S": "2027-01-15"},
             },
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
