@@ -89,8 +89,9 @@ class Jobs(Protocol):
     def create(self, jobs: Sequence[Job], *, person: Person, guard: Guard | None = None, now: float) -> None:
         """Write new rows, the person's row and the guard in one transaction, or nothing.
 
-        `person.version` is the version after the write. Raises AlreadyExists, PersonMoved (which holds the
-        row as it is), GuardClosed.
+        `person` is the row after the hold, `person.version` its version then. What was settled since the
+        caller looked stays settled (`Person.holding`). Raises AlreadyExists, PersonMoved (with the row as it
+        is), GuardClosed.
         """
         ...
 

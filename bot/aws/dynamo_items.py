@@ -78,7 +78,23 @@ def replace_job(after: Job) -> Write:
     )
 
 
-def write_person(person: Person, *, expires_at: float) -> Write:
+def add_hold(person: Person, *, cost: int, expires_at: float) -> Write:
+    """What `Person.holding` does on the day of the row. The condition fails on the first hold of a day."""
+    return _update(
+        person_key(person.tenant, person.user),
+        "SET #tag = :tag, #version = :version, #write_token = :token, #expires_at = :expires ADD #held :cost",
+        condition="#version = :expected AND #day = :day",
+        tag=person.tag,
+        version=person.version,
+        token=person.write_token,
+        expires=int(expires_at),
+        cost=cost,
+        expected=person.version - 1,
+        day=person.day,
+    )
+
+
+def start_day(person: Person, *, expires_at: float) -> Write:
     """Put the row whose version before was `person.version - 1`, where 0 means none."""
     item = {
         KEY: person_key(person.tenant, person.user),
@@ -92,12 +108,11 @@ def settle_person(settlement: Settlement) -> Write:
     """What `Person.settled` does. The condition fails where that changes nothing: no row, or another day."""
     return _update(
         person_key(settlement.tenant, settlement.user),
-        "ADD #held :held, #spent :spent, #version :one",
+        "ADD #held :held, #spent :spent",
         condition="#day = :day",
         day=settlement.day,
         held=settlement.held,
         spent=settlement.spent,
-        one=1,
     )
 
 

@@ -18,6 +18,7 @@ from bot.aws.dynamo_items import (
     WAITING_PARTITION,
     Item,
     Write,
+    add_hold,
     change_counter,
     counter_from,
     counter_key,
@@ -31,12 +32,12 @@ from bot.aws.dynamo_items import (
     raise_counter,
     replace_job,
     settle_person,
+    start_day,
     text_of,
     use_guard,
     version_of,
     was_created_by,
     was_written_by,
-    write_person,
 )
 from bot.aws.dynamo_table import DynamoTable, Reason
 from bot.aws.table import INDEXES
@@ -98,15 +99,30 @@ class DynamoJobs:
         writes = [create_job(job, retention=self._retention) for job in jobs]
         if guard is not None:
             writes.append(use_guard(guard, job_id=jobs[0].id, now=now))
-        writes.append(write_person(person, expires_at=now + self._retention))
+        reasons = self._create_with(writes, jobs, person, expires_at=now + self._retention)
+        if reasons and not _were_created(jobs, reasons):
+            raise _refusal(person, guard, reasons[len(jobs) :])
+
+    def _create_with(
+        self, writes: Sequence[Write], jobs: Sequence[Job], person: Person, *, expires_at: float
+    ) -> Sequence[Reason]:
+        """Write the rows with the person's hold; why not, where they were not written."""
+        first, cost = start_day(person, expires_at=expires_at), sum(job.cost for job in jobs)
+        if person.version == 1:
+            return self._commit_creation([*writes, first], jobs)
+        hold = add_hold(person, cost=cost, expires_at=expires_at)
+        reasons = self._commit_creation([*writes, hold], jobs)
+        if _only_the_day_differs(person, reasons):
+            return self._commit_creation([*writes, first], jobs)
+        return reasons
+
+    def _commit_creation(self, writes: Sequence[Write], jobs: Sequence[Job]) -> Sequence[Reason]:
         try:
-            reasons = self._table.commit(writes, token=jobs[0].write_token)
+            return self._table.commit(writes, token=jobs[0].write_token)
         except Ambiguous as lost:
             if not _was_created(jobs[0], self._look_back(jobs[0].id, lost)):
                 raise
-            return
-        if reasons and not _were_created(jobs, reasons):
-            raise _refusal(person, guard, reasons[len(jobs) :])
+            return ()
 
     def transition(
         self,
@@ -221,6 +237,14 @@ def _has_landed(after: Job, found: Item | None) -> bool:
     if version_of(found) != after.version - 1:
         raise JobMoved(after.id)
     return False
+
+
+def _only_the_day_differs(person: Person, reasons: Sequence[Reason]) -> bool:
+    """Whether nothing stood against a creation but that the person's row is of an earlier day."""
+    if not reasons or any(reason.failed for reason in reasons[:-1]) or reasons[-1].item is None:
+        return False
+    current = person_from(reasons[-1].item)
+    return current.version == person.version - 1 and current.day != person.day
 
 
 def _refusal(person: Person, guard: Guard | None, reasons: Sequence[Reason]) -> Conflict:

@@ -23,7 +23,8 @@ class Settlement:
 class Person:
     """`held` and `spent` are GPU-milliseconds of `day` (UTC date); `tag` is the last job's tag.
 
-    `version` counts writes; 0 means the row does not exist yet.
+    `version` counts holds, and 0 means the row does not exist yet. Settlements do not count: they only ever
+    make room, so whoever holds next need not have seen them.
     """
 
     tenant: str
@@ -45,7 +46,13 @@ class Person:
         if self.version == 0 or self.day != settlement.day:
             return self
         held, spent = self.held + settlement.held, self.spent + settlement.spent
-        return dataclasses.replace(self, held=held, spent=spent, version=self.version + 1)
+        return dataclasses.replace(self, held=held, spent=spent)
+
+    def holding(self, wanted: Self, *, cost: int) -> Self:
+        """The row after a hold of `cost` that was worked out as `wanted` before the latest settlements."""
+        if self.version == 0 or self.day != wanted.day:
+            return wanted
+        return dataclasses.replace(wanted, held=self.held + cost, spent=self.spent)
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -54,7 +54,7 @@ class SqliteJobs:
                 _use_guard(connection, guard, job_id=jobs[0].id, now=now)
             for job in jobs:
                 _insert(connection, job)
-            _write_person(connection, person)
+            _write_person(connection, person, cost=sum(job.cost for job in jobs))
 
     def transition(
         self,
@@ -160,11 +160,11 @@ def _indexed(job: Job) -> tuple[float | None, int | None, bool, int, str]:
     return job.next_check_at, waiting_tag, state.is_open, job.version, job.write_token
 
 
-def _write_person(connection: sqlite3.Connection, person: Person) -> None:
+def _write_person(connection: sqlite3.Connection, person: Person, *, cost: int) -> None:
     current = _person(connection, person.tenant, person.user)
     if current.version != person.version - 1:
         raise PersonMoved(person.user, current=current)
-    _put_person(connection, person)
+    _put_person(connection, current.holding(person, cost=cost))
 
 
 def _settle(connection: sqlite3.Connection, settlement: Settlement) -> None:

@@ -220,12 +220,24 @@ class TestTransition:
                 settled, settlement=a_settlement(spent=5), counters=[CounterChange(key="month", delta=5)]
             )
         assert jobs.counter("month") == 5
-        assert jobs.person(TENANT, USER) == a_person(2, spent=5, write_token="person-1")
+        assert jobs.person(TENANT, USER) == a_person(spent=5)
 
     def test_a_settlement_adds_to_the_row_of_its_day(self, jobs: Jobs):
         jobs.create([a_job()], person=a_person(held=1000, spent=10, tag=7), now=NOW)
         jobs.transition(after(a_job()), settlement=a_settlement(held=-1000, spent=990))
-        assert jobs.person(TENANT, USER) == a_person(2, held=0, spent=1000, tag=7, write_token="person-1")
+        assert jobs.person(TENANT, USER) == a_person(held=0, spent=1000, tag=7)
+
+    def test_a_hold_worked_out_before_a_settlement_keeps_it(self, jobs: Jobs):
+        jobs.create([a_job()], person=a_person(held=1000, tag=1), now=NOW)
+        jobs.transition(after(a_job()), settlement=a_settlement(held=-1000, spent=990))
+        jobs.create([a_job("b" * 26)], person=a_person(2, held=2000, tag=2), now=NOW)
+        assert jobs.person(TENANT, USER) == a_person(2, held=1000, spent=990, tag=2)
+
+    def test_the_first_hold_of_a_day_starts_anew(self, jobs: Jobs):
+        jobs.create([a_job()], person=a_person(held=1000, spent=10, day="2027-01-14"), now=NOW)
+        today = a_person(2, held=1000, tag=2)
+        jobs.create([a_job("b" * 26)], person=today, now=NOW)
+        assert jobs.person(TENANT, USER) == today
 
     def test_a_settlement_of_another_day_changes_only_the_job(self, jobs: Jobs):
         jobs.create([a_job()], person=a_person(held=1000), now=NOW)

@@ -46,6 +46,7 @@ from tests.scenarios.stack import ROBIN, YOU
 MODEL = "imagine-test"
 POLL_SECONDS = 0.02
 VISIBILITY_SECONDS = 1
+WATCHED = ("dynamodb", "s3", "sqs", "ssm", "sagemaker", "cloudwatch")
 RETRIES = (0.2, 0.5)
 """Lambda's two retries of an asynchronous event, whose pauses are minutes there."""
 
@@ -76,27 +77,54 @@ class Context:
         return 60_000
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call of AWS that a function made: the service, the operation and its arguments."""
+
+    service: str
+    operation: str
+    arguments: Mapping[str, Any]
+
+
 class RoutedClients(Clients):
-    """The account's clients, but for the runtime of a stand-in endpoint."""
+    """Clients of the account for the functions alone, and of the runtime of a stand-in endpoint.
+
+    `calls` are those made since `watch` was called.
+    """
 
     def __init__(self, cloud: Cloud, *, runtime_url: str) -> None:
         self._cloud = cloud
+        self._watched: Clients | None = None
+        self.calls: list[Call] = []
         once = ClientConfig(retries={"total_max_attempts": 1})
         self._runtime = cloud.session().create_client(
             "sagemaker-runtime", endpoint_url=runtime_url, config=once
         )
 
+    def watch(self) -> None:
+        """Write down every call from now on, in clients of their own."""
+        self._watched = Clients(self._cloud.session())
+        for service in (*WATCHED, "sagemaker-runtime"):
+            self[service].meta.events.register_first(
+                "provide-client-params.*.*", functools.partial(self._note, service)
+            )
+
+    def _note(self, service: str, params: Mapping[str, Any], model: Any, **_: Any) -> None:
+        self.calls.append(Call(service=service, operation=model.name, arguments=params))
+
     def close(self) -> None:
         self._runtime.close()
 
     def __getitem__(self, service: str) -> Any:
-        return self._runtime if service == "sagemaker-runtime" else self._cloud.clients[service]
+        if service == "sagemaker-runtime":
+            return self._runtime
+        return (self._watched or self._cloud.clients)[service]
 
 
 class Narrowed:
     """An endpoint with a window of its own, and no memory of how it was last seen."""
 
-    def __init__(self, endpoint: Endpoint, *, window: int, bulletin: Bulletin) -> None:
+    def __init__(self, endpoint: Endpoint, *, window: int, bulletin: Bulletin | None) -> None:
         self._endpoint = endpoint
         self._window = window
         self._bulletin = bulletin
@@ -105,7 +133,8 @@ class Narrowed:
         return getattr(self._endpoint, name)
 
     def state(self) -> EndpointState:
-        self._bulletin.forget()
+        if self._bulletin is not None:
+            self._bulletin.forget()
         return dataclasses.replace(self._endpoint.state(), window=self._window)
 
 
@@ -176,6 +205,16 @@ class OnAws:
     def open_without_messages(self) -> None:
         """Take requests, but lose every nudge and event: only `sweep` works on jobs."""
         self._build()
+
+    def open_without_sweeps(self) -> None:
+        """Start working, but for the sweep."""
+        self._build()
+        self._begin(self._poll_queue, self._deliver_events)
+
+    def watch_calls(self) -> list[Call]:
+        """The calls that the functions make from now on."""
+        self._clients.watch()
+        return self._clients.calls
 
     def close(self) -> None:
         """End in good order."""
@@ -293,7 +332,8 @@ class OnAws:
             journal=LambdaJournal(service=f"imagine-test-{next(NUMBERS)}", function="all", stream=self._log),
             opened=self._connections,
         )
-        self._reader = bootstrap_aws.core_of(deployed, sinks={})
+        reading = dataclasses.replace(deployed, clients=self._cloud.clients)
+        self._reader = bootstrap_aws.core_of(reading, sinks={})
         self._functions = Functions(deployed, self._refit)
         self.sweep()
 
@@ -310,7 +350,8 @@ class OnAws:
 
     def _refit(self, core: Core) -> Core:
         around = self._fate.around
-        narrowed = Narrowed(core.endpoint, window=self._window, bulletin=core.bulletin)
+        forgetful = core.bulletin if self._times.settings_for == 0 else None
+        narrowed = Narrowed(core.endpoint, window=self._window, bulletin=forgetful)
         return dataclasses.replace(
             core,
             policy=dataclasses.replace(core.policy, times=self._times),
