@@ -12,6 +12,7 @@ from typing import Any
 import botocore.session
 from botocore.config import Config as ClientConfig
 
+USER_AGENT = "imagine"
 CONNECT_SECONDS, READ_SECONDS = 1.0, 2.0
 """Accepting has three seconds in all, and a call inside a region answers in milliseconds."""
 
@@ -43,6 +44,10 @@ class Clients:
 
 def _config(service: str) -> ClientConfig:
     return ClientConfig(
+        # botocore would put its user agent together twice a request, and check what the adapters' own types
+        # and tests already hold: 0.8 ms of an accept
+        user_agent=USER_AGENT,
+        parameter_validation=False,
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=CONNECT_SECONDS,
         read_timeout=PATIENCE.get(service, READ_SECONDS),

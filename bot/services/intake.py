@@ -50,7 +50,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One accepted-to-be request. `guard` names what may happen once within the click guard."""
+    """One accepted-to-be request. `guard` names what may happen once within the click guard.
+
+    `typed` is the line as it came, in which characters may hide that tidying turned into blanks.
+    """
 
     request: ImageRequest
     source_key: str
@@ -58,6 +61,7 @@ class Order:
     guard: str
     parent: str | None = None
     notes: tuple[str, ...] = ()
+    typed: str = ""
 
 
 def imagine(core: Core, caller: Caller, *, text: str, source_key: str, sink: Address) -> Accepted:
@@ -68,11 +72,10 @@ def imagine(core: Core, caller: Caller, *, text: str, source_key: str, sink: Add
         raise PromptRefused(parsed)
     notes = tuple(note.message for note in parsed.notes)
     guard = f"line/{sink.parts.get('channel_id', '')}/{_digest(text)}"
-    return accept(
-        core,
-        caller,
-        Order(request=parsed.request, source_key=source_key, sink=sink, guard=guard, notes=notes),
+    order = Order(
+        request=parsed.request, source_key=source_key, sink=sink, guard=guard, notes=notes, typed=text
     )
+    return accept(core, caller, order)
 
 
 def reroll(core: Core, caller: Caller, *, job_ref: str, source_key: str, sink: Address) -> Accepted:
@@ -105,7 +108,7 @@ def accept(core: Core, caller: Caller, order: Order) -> Accepted:
 
     A write whose fate stays unknown is refused as "not_confirmed": if a card appears, it runs.
     """
-    _check_words(core, order.request)
+    _check_words(core, order)
     settings = core.settings
     if settings.paused is not None:
         raise Refused("paused", reason=settings.paused)
@@ -189,9 +192,10 @@ def _again(job: Job, request: ImageRequest, *, source_key: str, sink: Address, g
     return Order(request=request, source_key=source_key, sink=sink, guard=guard, parent=job.id)
 
 
-def _check_words(core: Core, request: ImageRequest) -> None:
+def _check_words(core: Core, order: Order) -> None:
+    words = (order.request.prompt, order.request.negative_prompt, order.typed)
     try:
-        verdict = core.moderation.check_prompt(f"{request.prompt}\n{request.negative_prompt}")
+        verdict = core.moderation.check_prompt("\n".join(words))
     except PeerError as down:
         raise Refused("not_moderated") from down
     if not verdict.allowed:

@@ -1,5 +1,6 @@
 """From a ratio to pixels: near the model's pixel budget, on its grid, or one of its trained sizes."""
 
+import functools
 from fractions import Fraction
 from math import log, sqrt
 
@@ -15,6 +16,7 @@ RATIO_WEIGHT = 8.0
 MATERIAL_DIFFERENCE = 0.03
 
 
+@functools.lru_cache(maxsize=256)
 def size_for_ratio(ratio: Fraction, *, defaults: Defaults, caps: Caps) -> tuple[int, int]:
     """(width, height) for `ratio` = width / height with about as many pixels as the defaults."""
     budget = min(defaults.width * defaults.height, caps.max_pixels)

@@ -189,6 +189,10 @@ def test_a_forbidden_phrase_is_refused_by_name(core):
     assert (refused.value.code, refused.value.facts) == ("blocked_prompt", {"rule": "forbidden thing"})
 
 
+def test_a_blocked_phrase_does_not_hide_behind_characters_of_no_width(core):
+    assert refusal_of(lambda: ask(core, "a for\u200bbidden th\u2060ing")) == "blocked_prompt"
+
+
 def test_without_moderation_nothing_is_accepted():
     assert refusal_of(lambda: ask(build(moderation=BrokenModeration([])))) == "not_moderated"
 
