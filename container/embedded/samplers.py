@@ -3,7 +3,7 @@
 All walk a falling list of noise levels sigma (k-diffusion's convention: a noised picture is
 `x0 + sigma * noise`). A denoiser answers, for `x` at `sigma`, its estimate of `x0`. Sources: k-diffusion
 `sampling.py` (MIT); Karras et al. 2022 (schedule, Euler); Song et al. 2020 (DDIM); Lu et al. 2022
-(DPM-Solver++ 2M).
+(DPM-Solver++ 2M and 2S).
 """
 
 from __future__ import annotations
@@ -88,8 +88,7 @@ def euler_ancestral(
 ) -> Array:
     """Euler steps below each level, then fresh noise up to it (eta 1)."""
     for step, (sigma, following) in enumerate(_pairs(sigmas), start=1):
-        up = min(following, (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5)
-        down = (following**2 - up**2) ** 0.5
+        down, up = _ancestral(sigma, following)
         direction = (x - denoise(x, sigma)) / np.float32(sigma)
         x = x + direction * np.float32(down - sigma)
         if following > 0:
@@ -119,6 +118,37 @@ def dpm_solver_2m(
     return x
 
 
+def dpm_solver_2s_ancestral(
+    denoise: Denoise, x: Array, sigmas: Sequence[float], noise: Noise, after_step: AfterStep
+) -> Array:
+    """DPM-Solver++ of second order, single step, below each level, then fresh noise up to it (eta 1).
+
+    Asks the denoiser twice a step but for the last: at the level and at its geometric mean with the one below.
+    """
+    for step, (sigma, following) in enumerate(_pairs(sigmas), start=1):
+        down, up = _ancestral(sigma, following)
+        estimate = denoise(x, sigma)
+        if down > 0:
+            middle = (sigma * down) ** 0.5
+            estimate = denoise(_towards(estimate, x, middle / sigma), middle)
+        x = _towards(estimate, x, down / sigma)
+        if following > 0:
+            x = x + noise() * np.float32(up)
+        after_step(step, len(sigmas) - 1)
+    return x
+
+
+def _ancestral(sigma: float, following: float) -> tuple[float, float]:
+    """How far down to go without noise, and the noise that leads back up to the following level."""
+    up = min(following, (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5)
+    return (following**2 - up**2) ** 0.5, up
+
+
+def _towards(estimate: Array, x: Array, kept: float) -> Array:
+    """x with its noise scaled by `kept`, were the estimate of x0 right."""
+    return x * np.float32(kept) + estimate * np.float32(1 - kept)
+
+
 def _pairs(sigmas: Sequence[float]) -> list[tuple[float, float]]:
     return list(pairwise(sigmas))
 
@@ -130,11 +160,14 @@ SAMPLERS = {
         Sampler(name="Euler a", sigmas=NoiseSchedule.uniform, walk=euler_ancestral),
         Sampler(name="DDIM", sigmas=NoiseSchedule.ddim, walk=euler),
         Sampler(name="DPM++ 2M", sigmas=NoiseSchedule.karras, walk=dpm_solver_2m),
+        Sampler(name="DPM++ 2S a", sigmas=NoiseSchedule.karras, walk=dpm_solver_2s_ancestral),
         Sampler(name="Euler Karras", sigmas=NoiseSchedule.karras, walk=euler),
         Sampler(name="Euler a Karras", sigmas=NoiseSchedule.karras, walk=euler_ancestral),
         Sampler(name="DPM++ 2M Karras", sigmas=NoiseSchedule.karras, walk=dpm_solver_2m),
+        Sampler(name="DPM++ 2S a Karras", sigmas=NoiseSchedule.karras, walk=dpm_solver_2s_ancestral),
         Sampler(name="DPM++ 2M Uniform", sigmas=NoiseSchedule.uniform, walk=dpm_solver_2m),
+        Sampler(name="DPM++ 2S a Uniform", sigmas=NoiseSchedule.uniform, walk=dpm_solver_2s_ancestral),
     )
 }
-"""By webui's names; a schedule of its own is joined to the name, as older versions wrote it. "DPM++ 2M" alone
-means Karras, as in webui."""
+"""By webui's names; a schedule of its own is joined to the name, as older versions wrote it. "DPM++ 2M"
+and "DPM++ 2S a" alone mean Karras, as in webui."""

@@ -76,7 +76,7 @@ def test_another_seed_draws_another_picture(engine: EmbeddedEngine) -> None:
     assert difference(draw(engine, APPLE).images[0], other) > 5
 
 
-@pytest.mark.parametrize("sampler", ["Euler", "Euler a", "DPM++ 2M Karras", "DDIM"])
+@pytest.mark.parametrize("sampler", ["Euler", "Euler a", "DPM++ 2M Karras", "DPM++ 2S a", "DDIM"])
 def test_a_batch_draws_what_single_calls_draw(engine: EmbeddedEngine, sampler: str) -> None:
     """Picture k has seed + k; sums taken in another order may round one step of 255 apart."""
     request = replace(APPLE, sampler_name=sampler)

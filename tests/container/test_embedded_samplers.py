@@ -46,6 +46,28 @@ def test_the_second_order_solver_is_closer_than_euler_with_few_steps() -> None:
     assert errors["DPM++ 2M Karras"] < errors["Euler Karras"] / 2
 
 
+def test_the_ancestral_second_order_solver_follows_the_exact_curve_down_between_its_noises() -> None:
+    """Without fresh noise one step ends at sigma_down, on x * sqrt((v + down^2) / (v + sigma^2)), closely."""
+    v, sigma, following = 0.25, 4.0, 3.0
+    up = following * ((sigma**2 - following**2) / sigma**2) ** 0.5
+    down = (following**2 - up**2) ** 0.5
+    exact = POINT * ((v + down**2) / (v + sigma**2)) ** 0.5
+    errors = {
+        name: np.abs(
+            SAMPLERS[name].walk(
+                lambda x, level: x * np.float32(v / (v + level**2)),
+                POINT,
+                [sigma, following],
+                lambda: np.zeros_like(POINT),
+                lambda _done, _all: None,
+            )
+            - exact
+        ).mean()
+        for name in ("Euler a Karras", "DPM++ 2S a Karras")
+    }
+    assert errors["DPM++ 2S a Karras"] < errors["Euler a Karras"] / 5
+
+
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_noise_levels_fall_to_zero_in_as_many_steps_as_asked(name: str) -> None:
     for steps in (1, 2, 20, 150):
