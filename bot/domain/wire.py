@@ -17,6 +17,14 @@ from bot.domain.prompt import engine_prompt
 from bot.domain.request import ImageRequest
 
 MAX_PICTURES = 16
+LONGEST_TEXT, MOST_TEXTS = 200, 20
+"""What a row keeps of the engine's words: an answer must not grow a row beyond what its store takes."""
+
+MOST_SECONDS = 3600.0
+"""The longest an asynchronous invocation may take (InvokeEndpointAsync)."""
+
+MOST_SEED = 2**53
+"""The largest whole number that JSON passes on for sure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +86,11 @@ def read_output(body: bytes) -> Output:
     info = _info(answer.get("info"))
     return Output(
         pictures=tuple(_picture(item) for item in images),
-        seeds=_integers(info.get("all_seeds")),
+        seeds=_seeds(info.get("all_seeds")),
         model=_text(info.get("sd_model_name")),
         unknown_words=_texts(info.get("unknown_words")),
         notes=_texts(info.get("notes")),
-        gpu_seconds=_number(info.get("gpu_seconds")),
+        gpu_seconds=_seconds(info.get("gpu_seconds")),
     )
 
 
@@ -131,7 +139,7 @@ def _info(value: object) -> dict[str, Any]:
     if not isinstance(value, str) or not value:
         return {}
     try:
-        return _json_object(value.encode())
+        return _json_object(value.encode(errors="replace"))
     except BadOutput:
         return {}
 
@@ -146,19 +154,24 @@ def _picture(item: object) -> bytes:
         raise BadOutput("an image is no base64") from error
 
 
-def _integers(value: object) -> tuple[int, ...]:
+def _seeds(value: object) -> tuple[int, ...]:
+    """All of them or none: one that is missing would give its place to the next picture's."""
     items = value if isinstance(value, list) else []
-    return tuple(int(item) for item in items if isinstance(item, int | float))
+    known = all(isinstance(item, int | float) and 0 <= item <= MOST_SEED for item in items)
+    return tuple(int(item) for item in items) if known else ()
 
 
 def _texts(value: object) -> tuple[str, ...]:
     items = value if isinstance(value, list) else []
-    return tuple(item for item in items if isinstance(item, str))
+    return tuple(item[:LONGEST_TEXT] for item in items if isinstance(item, str))[:MOST_TEXTS]
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value[:LONGEST_TEXT] if isinstance(value, str) and value else None
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _seconds(value: object) -> float | None:
+    """None for what no invocation can have taken: infinite, negative, no number at all."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_SECONDS:
+        return None
+    return float(value)

@@ -74,6 +74,31 @@ def test_what_the_engine_tells_is_read_from_the_json_inside_the_json():
     assert (output.notes, output.gpu_seconds) == (("n",), 1.5)
 
 
+@pytest.mark.parametrize("seconds", ["Infinity", "-Infinity", "NaN", "-1", "1e300", "1e4000", "true", '"3"'])
+def test_seconds_that_no_drawing_takes_are_not_booked(seconds):
+    info = f'{{"gpu_seconds": {seconds}}}'
+
+    assert read_output(answer(images=[ENCODED], info=info)).gpu_seconds is None
+
+
+@pytest.mark.parametrize("seeds", ["[7, Infinity]", "[7, NaN]", "[-1]", '["7"]', "[7, null]", "[1e300]"])
+def test_seeds_that_are_none_leave_the_pictures_to_ours(seeds):
+    output = read_output(answer(images=[ENCODED], info=f'{{"all_seeds": {seeds}}}'))
+
+    assert (output.pictures, output.seeds) == ((PICTURE,), ())
+
+
+def test_an_engine_that_talks_much_does_not_make_a_row_too_large():
+    talk = {name: ["x" * 10_000] * 1000 for name in ("unknown_words", "notes")}
+    output = read_output(answer(images=[ENCODED], info=json.dumps({**talk, "sd_model_name": "m" * 10_000})))
+
+    assert len("".join((output.model or "", *output.unknown_words, *output.notes))) < 10_000
+
+
+def test_text_that_is_not_valid_unicode_leaves_the_picture():
+    assert read_output(answer(images=[ENCODED], info='"\ud800"')).pictures == (PICTURE,)
+
+
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
