@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.domain.job import Outcome
+from bot.domain.job import Outcome, output_key
 from bot.domain.messages import OUTCOMES
 from tests.scenarios.stack import Stack
 
@@ -31,6 +31,23 @@ def test_a_drawing_under_way_stops_between_two_steps(stack: Stack):
     check_cancelled(stack)
     assert stack.engine.drawn == []
     assert stack.engine.steps < 12
+    assert stack.outcomes() == [Outcome.CANCELLED]
+    assert stack.bot.gpu_time_used() == 0
+    assert stack.bot.in_flight() == 0
+
+
+@pytest.mark.only("aws")
+def test_a_drawing_that_cannot_be_stopped_is_drawn_and_thrown_away(stack: Stack):
+    card = begin(stack)
+    stack.press(card, "cancel")
+    check_cancelled(stack)
+    stack.engine.release()
+    stack.until(lambda: stack.engine.drawn)
+    (job,) = stack.bot.jobs()
+    stack.until(lambda: stack.bot.object_bytes(output_key(job)))
+    stack.until(lambda: "late_result" in stack.bot.log or "result_ignored" in stack.bot.log)
+
+    check_cancelled(stack)
     assert stack.outcomes() == [Outcome.CANCELLED]
     assert stack.bot.gpu_time_used() == 0
     assert stack.bot.in_flight() == 0

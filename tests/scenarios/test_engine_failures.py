@@ -7,7 +7,7 @@ import pytest
 from bot.domain.job import Outcome
 from bot.domain.messages import OUTCOMES
 from container.serving.errors import BadRequest, OutOfMemory, UnknownName
-from tests.scenarios.stack import Stack
+from tests.scenarios.stack import Stack, has_ended
 
 CUT_OFF = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").decode()
 SENT_BACK = {
@@ -80,6 +80,21 @@ def test_an_engine_that_failed_many_times_in_a_row_is_given_the_next_drawing_too
         stack.draw(f"fox number {number}")
 
     assert stack.outcomes() == [Outcome.ENGINE_FAILED] * 4 + [Outcome.OK]
+
+
+@pytest.mark.only("aws")
+def test_what_waits_for_an_unhealthy_container_is_drawn_by_the_one_that_replaces_it(stack: Stack):
+    stack.engine.fail_next(*(RuntimeError("out of order") for _ in range(3)))
+    for number in range(3):
+        stack.draw(f"fox number {number}")
+    stack.imagine("the last fox")
+    stack.until(lambda: len(stack.cards()) == 4)
+    assert not has_ended(stack.cards()[-1])
+    stack.inference.stop()
+    stack.inference.start()
+
+    assert stack.files(stack.ended())
+    assert stack.outcomes() == [Outcome.ENGINE_FAILED] * 3 + [Outcome.OK]
 
 
 def test_an_endpoint_that_does_not_answer_is_one_outcome_with_a_retry(stack: Stack):
