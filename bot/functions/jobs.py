@@ -16,6 +16,7 @@ from bot.aws.events import (
     messages,
     notices,
 )
+from bot.domain.errors import Rejected
 from bot.functions.attempts import HandlerFailed, attempt
 from bot.services.core import Core
 from bot.services.work import advance, take_failure, take_result
@@ -93,8 +94,12 @@ class Failures:
             take_failure(self._core, news.job_id, self._body(news))
 
     def _body(self, arrival: Arrival) -> bytes:
-        """That the object was written says enough when it is gone by now."""
-        body = self._core.objects.get(arrival.key)
+        """That the object was written says enough when it is gone by now, or cannot be read."""
+        try:
+            body = self._core.objects.get(arrival.key)
+        except Rejected as no:
+            self._core.journal.event("failure_unreadable", job=arrival.job_id, code=no.code)
+            return b""
         if body is None:
             self._core.journal.event("failure_without_object", job=arrival.job_id)
         return body or b""

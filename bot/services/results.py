@@ -26,20 +26,33 @@ def collect(core: Core, job: Job) -> Job | None:
     """Decide a submitted job from the object store; None while there is no object.
 
     The success object wins over a failure object: a second submission may have drawn what the first
-    did not.
+    did not. A lasting no on the way to the picture is an outcome too: asking again would end the same.
     """
     try:
-        body = core.objects.get(output_key(job))
+        return _collect(core, job)
     except Rejected as no:
         core.journal.event("output_unreadable", job=job.id, code=no.code)
         return resolve(core, job, Result(outcome=Outcome.BAD_PICTURE, at=core.clock.now()))
+
+
+def _collect(core: Core, job: Job) -> Job | None:
+    body = core.objects.get(output_key(job))
     if body is not None:
         return _decide(core, job, body)
     failures = core.objects.list(failure_prefix(job))
     if not failures:
         return None
-    reason = read_failure(core.objects.get(failures[0]) or b"")
-    return resolve(core, job, Result(outcome=reason, at=core.clock.now()))
+    return resolve(core, job, Result(outcome=_reason(core, job, failures[0]), at=core.clock.now()))
+
+
+def _reason(core: Core, job: Job, key: str) -> Outcome:
+    """What a failure object says; that it is there says enough where it cannot be read."""
+    try:
+        body = core.objects.get(key)
+    except Rejected as no:
+        core.journal.event("failure_unreadable", job=job.id, code=no.code)
+        body = None
+    return read_failure(body or b"")
 
 
 def _decide(core: Core, job: Job, body: bytes) -> Job:
