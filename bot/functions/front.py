@@ -76,8 +76,10 @@ def _within(seconds: float, work: Callable[[], Response]) -> Response | None:
 
 
 def _late(request: Request) -> Response:
-    """A person is told; an event (JSON) is refused, so that Slack sends it again."""
-    if request.body.startswith(b"{"):
+    """Who typed a command is told. An event (JSON) is refused, so that Slack sends it again; so is the use of
+    a control, for whose answer Slack shows nothing but whether it was one.
+    """
+    if request.body.startswith((b"{", b"payload=")):
         return Response(status=503, headers=PLAIN, body=b"late")
     told = {"response_type": "ephemeral", "text": messages.refusal("not_confirmed", {})}
     return Response(status=200, headers={"content-type": "application/json"}, body=json.dumps(told).encode())

@@ -161,6 +161,13 @@ def test_a_late_event_is_refused_so_that_slack_sends_it_again():
     assert answer["statusCode"] == 503
 
 
+def test_a_late_control_shows_that_it_had_no_answer():
+    """Slack marks it; a text in the answer would be seen by nobody."""
+    answer, _ = stuck(urlencode({"payload": "{}"}))
+
+    assert answer["statusCode"] == 503
+
+
 def test_a_defect_is_an_answer_too_and_says_nothing_of_itself():
     def handle(_method, _path, _headers, _body):
         raise KeyError("a red fox")
