@@ -106,14 +106,16 @@ def vary(core: Core, caller: Caller, *, job_ref: str, index: int, source_key: st
 def accept(core: Core, caller: Caller, order: Order) -> Accepted:
     """Write the job, or find the one that the same source or click already made. Raises Refused.
 
-    A write whose fate stays unknown is refused as "not_confirmed": if a card appears, it runs.
+    A write whose fate stays unknown is refused as "not_confirmed": if a card appears, it runs. So is one that
+    could not be begun in time: a process that was frozen meanwhile must not accept what was long given up.
     """
+    started = core.clock.now()
     _check_words(core, order)
     settings = core.settings
     if settings.paused is not None:
         raise Refused("paused", reason=settings.paused)
     job = _new_job(core, caller, order)
-    existing = _create(core, job, order, settings)
+    existing = _create(core, job, order, settings, started=started)
     if existing is not None:
         return Accepted(job=existing, notes=order.notes, fresh=False)
     try:
@@ -145,10 +147,10 @@ def _new_job(core: Core, caller: Caller, order: Order) -> Job:
     )
 
 
-def _create(core: Core, job: Job, order: Order, settings: Settings) -> Job | None:
+def _create(core: Core, job: Job, order: Order, settings: Settings, *, started: float) -> Job | None:
     """None when the row is ours; else the row that was there first."""
-    started = core.clock.now()
-    guard = Guard(key=f"{job.tenant}/{job.person}/{order.guard}", until=started + core.times.click_guard)
+    until = job.accepted_at + core.times.click_guard
+    guard = Guard(key=f"{job.tenant}/{job.person}/{order.guard}", until=until)
     for _ in range(_TRIES):
         if core.clock.now() - started > HARD_STOP:
             break
@@ -161,7 +163,10 @@ def _create(core: Core, job: Job, order: Order, settings: Settings) -> Job | Non
             core.journal.event("create_retried", job=job.id, code=lost.code)
             continue
         except (AlreadyExists, GuardClosed) as taken:
-            return core.jobs.get(taken.job_id)
+            existing = core.jobs.get(taken.job_id)
+            if existing is not None:
+                return existing
+            continue
         return None
     raise Refused("not_confirmed")
 

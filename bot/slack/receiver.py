@@ -84,12 +84,11 @@ class Receiver:
         """The gate's status. A secret may have been replaced a moment ago, so a refused signature is tried
         once more with the secrets as they are now. 503 when there are none to judge by.
         """
-        now = self._clock.now()
         try:
             known = self._secrets.current()
-            verdict = gate.check(pairs, body, secrets=known, now=now)
+            verdict = gate.check(pairs, body, secrets=known, now=self._clock.now())
             if verdict.status == 401 and (fresh := self._secrets.refresh()) != known:
-                verdict = gate.check(pairs, body, secrets=fresh, now=now)
+                verdict = gate.check(pairs, body, secrets=fresh, now=self._clock.now())
         except PeerError:
             return 503
         return verdict.status

@@ -174,6 +174,31 @@ def test_a_slow_store_ends_in_a_refusal_within_two_seconds(core):
     assert refusal_of(lambda: ask(slow)) == "not_confirmed"
 
 
+def test_a_process_that_was_frozen_does_not_accept_what_was_given_up(core):
+    class Frozen(SqliteCells):
+        def look(self, keys, **rest):
+            core.clock.advance(600)
+            return super().look(keys, **rest)
+
+    database = Database(MEMORY)
+    frozen = dataclasses.replace(core, jobs=SqliteJobs(database), cells=Frozen(database))
+
+    assert refusal_of(lambda: ask(frozen)) == "not_confirmed"
+    assert frozen.jobs.query(Index.OPEN, partition=ME.tenant, limit=1).jobs == ()
+
+
+def test_a_click_whose_first_job_is_gone_is_not_called_accepted(core):
+    class Forgotten(SqliteJobs):
+        def get(self, job_id):
+            return None
+
+    core = dataclasses.replace(core, jobs=Forgotten(Database(MEMORY)))
+    first = ask(core, key="k1").job
+
+    assert refusal_of(lambda: ask(core, key="k2")) == "not_confirmed"
+    assert core.jobs.person("T1", "U1").held == first.cost
+
+
 def test_a_grammar_problem_is_refused_and_costs_nothing(core):
     with pytest.raises(intake.PromptRefused) as refused:
         ask(core, "a fox --banana 3")
