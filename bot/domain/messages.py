@@ -90,6 +90,8 @@ REFUSALS: Mapping[str, str] = {
     "peer_down": "That did not work just now; nothing was changed. Try again in a minute.",
     "full_size_underway": "Picture {number} is on its way into the thread.",
     "full_size_there": "Picture {number} is in the thread already.",
+    "bad_payload": "That is no admin command: it takes command, tenant, by and, for a pause, a reason.",
+    "unknown_command": "There is no such admin command. There are pause, resume and refresh.",
     "unknown_control": "This control is from another version of the bot. Send the line again.",
 }
 """What a person reads when we will not do something; `{names}` are facts of the refusal."""

@@ -14,12 +14,12 @@ from tests.aws.test_front import SECRET, command, event
 NOWHERE = "http://127.0.0.1:9"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def account(cloud):
     """The environment of the functions of an account that has everything a stack has."""
     with cloud.gateway() as url:
         cloud.clients["ssm"].put_parameter(
-            Name="/imagine/test/slack-signing-secret", Value=SECRET, Type="SecureString"
+            Name="/imagine/test/slack-signing-secret", Value=SECRET, Type="SecureString", Overwrite=True
         )
         yield environment(
             AWS_ENDPOINT_URL=url,
