@@ -7,6 +7,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     FlexibleChecksumError,
     HTTPClientError,
@@ -40,9 +41,10 @@ BAD_CREDENTIALS = frozenset(
         "ExpiredToken",
         "ExpiredTokenException",
         "IncompleteSignature",
-        "InvalidClientTokenId",
         "InvalidAccessKeyId",
+        "InvalidClientTokenId",
         "InvalidSignatureException",
+        "InvalidToken",
         "MissingAuthenticationToken",
         "RequestExpired",
         "SignatureDoesNotMatch",
@@ -51,7 +53,18 @@ BAD_CREDENTIALS = frozenset(
 )
 """Refused before anything was done; Lambda renews its credentials, so a later call may pass."""
 
-_NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError, PartialCredentialsError)
+NOT_TAKEN = frozenset({"RequestInTheFuture", "RequestTimeTooSkewed", "RequestTimeout"})
+"""Also refused before anything was done: S3 did not get a body in time, or the request was signed too long
+ago, as one is that was begun before its process was frozen. The next one is signed anew.
+"""
+
+_NEVER_SENT = (
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
 
 _REPLY_LOST = (HTTPClientError, ResponseParserError, IncompleteReadError, FlexibleChecksumError)
 """The call arrived and its answer did not, or not whole."""
@@ -78,7 +91,7 @@ def meaning_of(error: ClientError) -> PeerError:
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in THROTTLED or status == 429:
         return Busy(code)
-    if code in BAD_CREDENTIALS:
+    if code in BAD_CREDENTIALS | NOT_TAKEN:
         return Unavailable(code)
     if status >= 500 or not code:
         return Ambiguous(code or f"http_{status}")
