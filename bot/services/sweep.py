@@ -2,7 +2,7 @@
 
 import math
 
-from bot.domain.errors import BotError, Conflict, PeerError, Rejected
+from bot.domain.errors import Conflict, PeerError, Rejected
 from bot.ports import Index
 from bot.services.core import Core
 from bot.services.dispatch import dispatch
@@ -17,7 +17,7 @@ def sweep(core: Core, *, limit: int = BATCH, deadline: float = math.inf) -> int:
 
     Begins with no further job at `deadline` (seconds since the epoch): what is left stays due.
     """
-    dispatch(core)
+    _dispatch(core)
     taken = 0
     for job in core.jobs.query(Index.DUE, upto=core.clock.now(), limit=limit).jobs:
         if core.clock.now() >= deadline:
@@ -32,14 +32,23 @@ def revive(core: Core, job_id: str) -> None:
     """Take one job on. A bad row must not stop the sweep for all others: it is reported and comes later."""
     try:
         advance(core, job_id)
-    except Rejected as error:
-        core.journal.event("advance_rejected", job=job_id, code=error.code)
-        _push_back(core, job_id)
-    except (BotError, Overtaken) as error:
+    except (Conflict, Overtaken) as error:
         core.journal.event("advance_failed", job=job_id, kind=type(error).__name__)
+    except PeerError as error:
+        name = "advance_rejected" if isinstance(error, Rejected) else "advance_failed"
+        core.journal.event(name, job=job_id, kind=type(error).__name__, code=error.code)
+        _push_back(core, job_id)
     except Exception as error:  # noqa: BLE001  any defect in one row: the others still have people waiting
         core.journal.event("advance_crashed", job=job_id, kind=type(error).__name__)
         _push_back(core, job_id)
+
+
+def _dispatch(core: Core) -> None:
+    """Waiting jobs may enter a minute later; those that are due have waited already."""
+    try:
+        dispatch(core)
+    except PeerError as error:
+        core.journal.event("dispatch_failed", code=error.code)
 
 
 def _push_back(core: Core, job_id: str) -> None:

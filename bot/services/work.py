@@ -21,7 +21,7 @@ from bot.services.progress import show_stage
 from bot.services.results import collect
 from bot.services.rows import Hand, Overtaken, fail, reread, resolve
 from bot.services.stages import news_of, stage_of
-from bot.services.submissions import submission_of
+from bot.services.submissions import inference_id, submission_of
 
 MAX_PASS = 24
 MOST_TRIES = 8
@@ -84,7 +84,7 @@ def _rearm(hand: Hand, job: Job, at: float | None) -> None:
 
 
 def _announce(hand: Hand, job: Job) -> Job | None:
-    if job.announcements >= MAX_POSTS:
+    if job.announcements >= MAX_POSTS or _is_too_late(hand.core, job):
         return _cannot_post(hand, job)
     core, before, stage = hand.core, job, stage_of(hand.core, job)
     enters = _may_enter(core, stage)
@@ -124,7 +124,11 @@ def _entering(stage: Stage) -> Stage:
 
 
 def _enter(hand: Hand, job: Job, ref: str) -> Job | None:
-    """Announced, admitted and about to be submitted: one write. A full window leaves it waiting as usual."""
+    """Announced, admitted and about to be submitted: one write.
+
+    A full window leaves it waiting as usual. So does a write that failed, for everybody who enters writes the
+    same counters: the card is there, and without its reference it would be posted again.
+    """
     core = hand.core
     now, endpoint = core.clock.now(), core.endpoint.state()
     changes: list[Change] = [
@@ -135,6 +139,9 @@ def _enter(hand: Hand, job: Job, ref: str) -> Job | None:
     counters = admission_of(core, job, window=endpoint.window)
     try:
         entered = hand.intend_all(job, changes, check_in=core.times.look_every, counters=counters)
+    except PeerError as failed:
+        core.journal.event("enter_failed", job=job.id, code=failed.code)
+        return _announced(hand, job, ref, told=TOLD_TOO_MUCH)
     except (CeilingReached, Overtaken):
         return _announced(hand, job, ref, told=TOLD_TOO_MUCH)
     return _send(hand, entered, submissions=0, submitted_at=None)
@@ -234,7 +241,7 @@ def _look(hand: Hand, job: Job) -> Job | None:
     settled = collect(core, job)
     if settled is not None:
         return settled
-    fate = core.endpoint.fate(submission_of(core, job).inference_id)
+    fate = core.endpoint.fate(inference_id(job))
     overdue = core.clock.now() >= (job.submitted_at or 0.0) + core.times.submission_life
     if fate is not Fate.LOST and not overdue:
         hand.rest(job, until_in=core.times.look_every, told=_tell(core, job))

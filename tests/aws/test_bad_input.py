@@ -4,20 +4,26 @@ Beside it: what the readers refuse (test_events.py), what a single function does
 """
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from bot.aws.journal import COUNTED
 from bot.aws.sqs_queue import body_of
-from bot.domain.errors import Rejected
-from bot.domain.job import Outcome, State, state_of
+from bot.domain.errors import Busy, Rejected
+from bot.domain.job import Outcome, SinkKind, State, state_of
+from bot.domain.transitions import is_open
 from bot.functions.jobs import Failures, Results, Worker
 from bot.functions.upkeep import Sweeper
+from bot.local.poll_sink import PollSink
+from bot.ports import CounterRaise
 from bot.services.rows import IN_FLIGHT
+from bot.services.sweep import BATCH
 from tests.aws.functions import (
     OURS,
     TENANT,
     Refusing,
+    RememberingEndpoint,
     accepted,
     build,
     records,
@@ -101,8 +107,95 @@ class TestObjects:
         assert outcome(core, job) is Outcome.OK
 
 
+class TestRows:
+    def test_a_card_is_posted_once_though_the_counters_are_busy(self, core):
+        """Many enter at once, and all of them write the counter of those in flight."""
+        job = accepted(core)
+        sink = PollSink()
+        busy = beside(core, jobs=BusyCounters(core.jobs), sinks={SinkKind.POLL: sink})
+
+        Worker(busy, ours=OURS)(records(sqs_record(body_of(job.id))), with_time())
+        row = core.jobs.get(job.id)
+        core.clock.advance(core.times.grace + core.times.lease)
+        sweep(core)
+        Worker(core, ours=OURS)(records(sqs_record(body_of(job.id))), with_time())
+
+        assert row.announced_ref is not None
+        assert (row.announcements, core.jobs.get(job.id).announcements) == (1, 1)
+        assert [submission.job_id for submission in core.endpoint.submitted] == [job.id]
+
+    def test_jobs_of_which_nothing_can_be_read_do_not_keep_others_from_the_sweep(self):
+        """As many as one sweep takes; they come again with growing distance instead of first every time."""
+        core = build(endpoint=Wide())
+        stuck = [submitted(core, f"fox {number}", key=f"k{number}") for number in range(BATCH)]
+        core.clock.advance(core.times.look_every + 1)
+        fine = submitted(core, "a blue fox", key="fine")
+        core.objects.put(f"out/{TENANT}/{fine.id}.out", OUTPUT)
+        core.clock.advance(core.times.look_every + 1)
+        keys = {f"out/{TENANT}/{job.id}.out" for job in stuck}
+        unlucky = beside(core, objects=Refusing(core.objects, "get", error=Busy("SlowDown"), keys=keys))
+
+        sweep(unlucky)
+        sweep(unlucky)
+
+        assert outcome(core, fine) is Outcome.OK
+        assert len(unlucky.journal.named("advance_failed")) == BATCH
+
+    def test_jobs_that_are_due_are_swept_though_nobody_can_be_admitted(self, core):
+        job = submitted(core)
+        core.objects.put(f"out/{TENANT}/{job.id}.out", OUTPUT)
+        waiting = accepted(core, "a blue fox", key="k2")
+        core.clock.advance(core.times.look_every + 1)
+        busy = beside(core, jobs=BusyCounters(core.jobs, of=waiting.id))
+
+        sweep(busy)
+        sweep(busy)
+
+        assert outcome(core, job) is Outcome.OK
+        assert busy.journal.named("dispatch_failed")
+
+    def test_a_job_whose_card_slack_never_takes_ends_all_the_same(self, core):
+        job = accepted(core)
+        closed = beside(
+            core, sinks={SinkKind.POLL: Refusing(PollSink(), "announce", error=Busy("ratelimited"))}
+        )
+
+        for _ in range(40):
+            core.clock.advance(3600)
+            sweep(closed)
+
+        assert outcome(core, job) is Outcome.WAITED_TOO_LONG
+        assert not is_open(core.jobs.get(job.id))
+
+
+class Wide(RememberingEndpoint):
+    """Takes as much as one sweep does, and one more."""
+
+    def state(self):
+        return replace(super().state(), window=BATCH + 1)
+
+
+class BusyCounters:
+    """Rows of which no write with counters gets through (`of`: of one job), others do."""
+
+    def __init__(self, jobs, *, of=None):
+        self._jobs, self._of = jobs, of
+
+    def __getattr__(self, name):
+        return getattr(self._jobs, name)
+
+    def transition(self, after, *, counters=(), **more):
+        if any(isinstance(change, CounterRaise) for change in counters) and self._of in (None, after.id):
+            raise Busy("TransactionConflict")
+        self._jobs.transition(after, counters=counters, **more)
+
+
 def test_every_count_of_bad_input_is_one_that_an_alarm_can_watch():
     assert {
+        "advance_failed",
+        "advance_rejected",
+        "dispatch_failed",
+        "enter_failed",
         "failure_unreadable",
         "output_unreadable",
     } <= COUNTED.keys()
