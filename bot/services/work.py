@@ -246,7 +246,7 @@ def _look(hand: Hand, job: Job) -> Job | None:
     if fate is not Fate.LOST and not overdue:
         hand.rest(job, until_in=core.times.look_every, told=_tell(core, job))
         return None
-    if job.submissions < MAX_SUBMISSIONS:
+    if job.submissions < MAX_SUBMISSIONS and job.attempts < MOST_TRIES:
         core.journal.event("resubmit", job=job.id, fate=fate)
         return _submit(hand, job)
     return fail(core, job, Outcome.INTERRUPTED if fate is Fate.LOST else Outcome.TIMED_OUT)

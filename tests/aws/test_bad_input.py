@@ -10,7 +10,7 @@ import pytest
 
 from bot.aws.journal import COUNTED
 from bot.aws.sqs_queue import body_of
-from bot.domain.errors import Busy, Rejected
+from bot.domain.errors import Busy, Rejected, Unavailable
 from bot.domain.job import Outcome, SinkKind, State, state_of
 from bot.domain.transitions import is_open
 from bot.functions.jobs import Failures, Results, Worker
@@ -166,6 +166,30 @@ class TestRows:
 
         assert outcome(core, job) is Outcome.WAITED_TOO_LONG
         assert not is_open(core.jobs.get(job.id))
+
+    @pytest.mark.parametrize("error", [Busy("ThrottlingException"), Unavailable("ExpiredTokenException")])
+    def test_a_job_that_cannot_be_submitted_again_ends_all_the_same(self, core, error):
+        job = submitted(core)
+        closed = beside(core, endpoint=Refusing(core.endpoint, "submit", error=error))
+
+        for _ in range(60):
+            core.clock.advance(300)
+            sweep(closed)
+
+        assert outcome(core, job) is Outcome.TIMED_OUT
+        assert not is_open(core.jobs.get(job.id))
+
+    @pytest.mark.parametrize("error", [Busy("ThrottlingException"), Unavailable("ExpiredTokenException")])
+    def test_a_job_that_can_never_be_submitted_ends_all_the_same(self, core, error):
+        job = accepted(core)
+        closed = beside(core, endpoint=Refusing(core.endpoint, "submit", error=error))
+
+        for _ in range(20):
+            core.clock.advance(300)
+            sweep(closed)
+
+        assert outcome(core, job) is Outcome.ENDPOINT_DOWN
+        assert core.jobs.counter(IN_FLIGHT) == 0
 
 
 class Wide(RememberingEndpoint):
