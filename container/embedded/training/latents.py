@@ -16,7 +16,7 @@ from container.embedded.training.vae import VAE_CONFIG, to_tensor
 
 SQUARE = (64, 64)
 OBLONG = ((56, 72), (72, 56), (48, 88), (88, 48))
-SQUARE_VIEWS = 30
+SQUARE_VIEWS = 24
 OBLONG_VIEWS = 2
 """Scenes per thing: in the square, and in each oblong shape (height, width)."""
 

@@ -99,10 +99,10 @@ PLAIN = SceneMix(
     count=0.04,
     recolour=0.08,
     flip=0.0,
-    white=0.74,
-    pale=0.1,
-    scale=(0.82, 0.97),
-    place=(0.15, 0.85),
+    white=0.64,
+    pale=0.2,
+    scale=(0.72, 1.0),
+    place=(0.0, 1.0),
 )
 """For the denoiser, whose few steps go into what the words mean."""
 
