@@ -7,6 +7,7 @@ S3, and the result lands under the inference id, where `ResultObjects` finds it.
 """
 
 import re
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -72,6 +73,7 @@ class SagemakerEndpoint:
         self._snapshot = snapshot
         self._journal = journal
         self._per_instance = concurrency + backlog_target + 1
+        self._turn = threading.Lock()
         self._left_out: frozenset[str] | None = None
         self._told_elsewhere = False
         self._state = EndpointState(name=name, warmth=Warmth.DOWN, window=self._per_instance)
@@ -161,9 +163,14 @@ class SagemakerEndpoint:
         return f"s3://{self._bucket}/{key}"
 
     def _invoke(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        with peer_errors():
+        """One call on a connection of its own. One that was idle while Lambda froze its process may be dead,
+        and a call on it is neither sent nor unsent: the drawing would wait for nothing.
+        """
+        client = self._clients["sagemaker-runtime"]
+        with peer_errors(), self._turn:
+            client.close()
             try:
-                reply: Mapping[str, Any] = self._clients["sagemaker-runtime"].invoke_endpoint_async(**request)
+                reply: Mapping[str, Any] = client.invoke_endpoint_async(**request)
             except ClientError as error:
                 raise self._reported(_refusal(error)) from error
         return reply

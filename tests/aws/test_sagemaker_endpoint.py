@@ -21,6 +21,7 @@ from tests.aws.async_endpoint import Running, clients_at, running_endpoint
 from tests.aws.cloud import Cloud
 from tests.aws.wire import Wire, nobody_there, reset, silent
 from tests.contracts.inference_stub import InferenceStub, running_stub
+from tests.unit.slack.scripted_peer import Peer, reply
 
 PATIENCE = 10.0
 JOB = "a" * 26
@@ -177,6 +178,18 @@ def test_a_call_that_got_no_answer_is_made_once(cloud: Cloud, fault: Any, meanin
     with pytest.raises(meaning):
         an_endpoint(wire.clients).submit(a_submission())
     assert wire.operations == ["InvokeEndpointAsync"]
+
+
+def test_no_call_is_made_on_a_connection_that_may_have_died_meanwhile(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+):
+    with Peer(script=[reply(202, b'{"InferenceId": "x"}')] * 2) as peer:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", peer.url)
+        endpoint = an_endpoint(Clients(cloud.session()))
+        for ordinal in (1, 2):
+            endpoint.submit(a_submission(ordinal=ordinal))
+
+    assert len(peer.requests) == peer.connections == 2
 
 
 def test_nobody_at_the_address_is_unavailable(cloud: Cloud):
