@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from container.engines import ENGINES, open_engine
+from container.serving.model_folder import ModelFolder, read_model_folder
 from container.serving.process import bind, configure_log, serve
 from container.serving.settings import Settings
 
@@ -13,8 +14,8 @@ from container.serving.settings import Settings
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     configure_log()
-    if options.models is not None:
-        sys.stderr.write(f"engine {options.engine} has a model of its own; --models is not used\n")
+    settings = Settings.from_environment(host=options.host)
+    folder = _read_folder(options, settings)
     try:
         listening = bind(options.host, options.port)
     except OSError as error:
@@ -26,8 +27,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout.flush()
     with listening:
         engine = open_engine(options.engine)
-        serve(engine, listening=listening, settings=Settings.from_environment(host=options.host))
+        serve(engine, listening=listening, settings=settings, folder=folder)
     return 0
+
+
+_SAGEMAKER_MODELS = Path("/opt/ml/model")
+
+
+def _read_folder(options: argparse.Namespace, settings: Settings) -> ModelFolder | None:
+    """The model folder named, else SageMaker's where it exists, with what a person should know about it."""
+    path = options.models or (_SAGEMAKER_MODELS if _SAGEMAKER_MODELS.is_dir() else None)
+    if path is None:
+        return None
+    folder = read_model_folder(path, default=settings.checkpoint)
+    count = len(folder.files["checkpoints"])
+    sys.stderr.write(
+        f"engine {options.engine} draws with a model of its own; the {count} checkpoints in {path} are "
+        "listed in the catalogue and not used\n"
+    )
+    if folder.problem:
+        sys.stderr.write(f"{folder.problem}\n")
+    return folder
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,9 +60,19 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serving.add_argument("--engine", choices=list(ENGINES), default="embedded", help=engines)
     serving.add_argument(
-        "--models", type=Path, metavar="DIR", help="folder of checkpoints, for engines that load them"
+        "--models",
+        type=_folder,
+        metavar="DIR",
+        help=f"folder with Stable-diffusion/, Lora/, … (default: {_SAGEMAKER_MODELS} where it exists)",
     )
     return parser
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is not a folder")
+    return path
 
 
 def _port(text: str) -> int:

@@ -16,8 +16,18 @@ from container.embedded.prompt_weights import without_networks
 from container.embedded.samplers import SAMPLERS
 from container.embedded.text import PromptEncoder
 from container.embedded.words import KnownWords
-from container.serving.engine import Catalogue, Drawing, DrawRequest, EngineInfo, Model, OnStep
-from container.serving.errors import BadRequest, NotReady, UnknownName
+from container.serving.engine import (
+    Catalogue,
+    Drawing,
+    DrawRequest,
+    EngineInfo,
+    Model,
+    OnStep,
+    Upscaler,
+    UpscaleRequest,
+)
+from container.serving.errors import BadRequest, NotReady, NotSupported, UnknownName
+from container.serving.resampling import Resampling
 
 MODEL_NAME = "emoji-64"
 _LATENT_CHANNELS = 4
@@ -35,10 +45,14 @@ class _Loaded:
 class EmbeddedEngine:
     """Implements `container.serving.engine.Engine` with the model in `folder`, else the one beside this file.
 
-    The same request draws the same pixels on one machine as long as `threads` stays the same.
+    Pictures are enlarged by `upscaler`, else by resampling. The same request draws the same pixels on one
+    machine as long as `threads` stays the same.
     """
 
-    def __init__(self, *, folder: Path | None = None, threads: int = 2) -> None:
+    def __init__(
+        self, *, folder: Path | None = None, threads: int = 2, upscaler: Upscaler | None = None
+    ) -> None:
+        self._upscaler = upscaler or Resampling()
         self._folder = folder or Path(__file__).parent
         self._threads = threads
         self._words = KnownWords(self._folder / "vocabulary.json")
@@ -49,7 +63,7 @@ class EmbeddedEngine:
         digest = hashlib.sha256((self._folder / "model.safetensors").read_bytes()).hexdigest()
         networks = Networks(self._folder, threads=self._threads)
         self._loaded = _Loaded(
-            model=Model(name=MODEL_NAME, hash=digest[:10]),
+            model=Model(name=MODEL_NAME, hash=digest[:10], sha256=digest),
             networks=networks,
             encoder=PromptEncoder(networks),
             diffusion=Diffusion(networks),
@@ -80,15 +94,28 @@ class EmbeddedEngine:
             unknown_words=self.unknown_words(request.prompt),
         )
 
+    def upscale(self, request: UpscaleRequest) -> Picture:
+        """Resize one picture; see `Engine.upscale`."""
+        return self._upscaler.upscale(request)
+
+    def interrogate(self, picture: Picture) -> str:
+        """Raises `NotSupported`: the demo model has no captioner."""
+        del picture
+        raise NotSupported("interrogate is not supported by engine embedded", field="task")
+
     def info(self) -> EngineInfo:
         """The engine's name and its model."""
         model = self._ready().model
         return EngineInfo(name="embedded", model=model.name, model_hash=model.hash)
 
     def catalogue(self) -> Catalogue:
-        """The one model, the samplers, the largest size."""
+        """The one model, the samplers and upscalers, the largest size."""
         return Catalogue(
-            models=(self._ready().model,), samplers=tuple(SAMPLERS), max_width=_MAX_SIDE, max_height=_MAX_SIDE
+            models=(self._ready().model,),
+            samplers=tuple(SAMPLERS),
+            upscalers=self._upscaler.names,
+            max_width=_MAX_SIDE,
+            max_height=_MAX_SIDE,
         )
 
     def unknown_words(self, prompt: str) -> tuple[str, ...]:

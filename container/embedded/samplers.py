@@ -123,7 +123,7 @@ def dpm_solver_2s_ancestral(
 ) -> Array:
     """DPM-Solver++ of second order, single step, below each level, then fresh noise up to it (eta 1).
 
-    Asks the denoiser twice a step but for the last: at the level and at its geometric mean with the one below.
+    Asks the denoiser twice a step but for the last: at the level, and halfway down in log sigma.
     """
     for step, (sigma, following) in enumerate(_pairs(sigmas), start=1):
         down, up = _ancestral(sigma, following)
@@ -145,7 +145,7 @@ def _ancestral(sigma: float, following: float) -> tuple[float, float]:
 
 
 def _towards(estimate: Array, x: Array, kept: float) -> Array:
-    """x with its noise scaled by `kept`, were the estimate of x0 right."""
+    """X with its noise scaled by `kept`, were the estimate of x0 right."""
     return x * np.float32(kept) + estimate * np.float32(1 - kept)
 
 

@@ -17,8 +17,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from container.serving.catalogue_task import CatalogueTask
 from container.serving.drawing_queue import DrawingQueue, State, Ticket, log_crash
-from container.serving.engine import Drawing, Engine
+from container.serving.engine import Engine
 from container.serving.errors import (
     BadRequest,
     BodyTooLarge,
@@ -27,9 +28,10 @@ from container.serving.errors import (
     ServingError,
     UnknownName,
 )
-from container.serving.invocation import Invocation, parse_invocation
+from container.serving.image_files import FileOptions, accepted_format
+from container.serving.invocation import Task, parse_invocation
 from container.serving.loopback import LoopbackOnly
-from container.serving.reply import write_reply
+from container.serving.model_folder import ModelFolder
 from container.serving.settings import Settings
 
 log = logging.getLogger("container.serving")
@@ -41,14 +43,16 @@ def create_app(
     engine: Engine,
     *,
     settings: Settings,
+    folder: ModelFolder | None = None,
     choose_seed: Callable[[], int] = lambda: secrets.randbelow(2**32),
     clock: Callable[[], float] = time.monotonic,
 ) -> Starlette:
     """The application around one engine. Its lifespan starts the drawing thread and drains it at the end.
 
-    The queue is reachable as `app.state.queue`, for a server that begins to drain when told to stop.
+    `folder` is shown in the catalogue. The queue is reachable as `app.state.queue`, for a server that begins
+    to drain when told to stop.
     """
-    server = _Server(engine, settings=settings, choose_seed=choose_seed, clock=clock)
+    server = _Server(engine, settings=settings, folder=folder, choose_seed=choose_seed, clock=clock)
     routes = [
         Route("/ping", server.ping, methods=["GET"]),
         Route("/invocations", server.invocations, methods=["POST"]),
@@ -76,12 +80,14 @@ class _Server:
         engine: Engine,
         *,
         settings: Settings,
+        folder: ModelFolder | None,
         choose_seed: Callable[[], int],
         clock: Callable[[], float],
     ) -> None:
         self.queue = DrawingQueue(engine, settings=settings, clock=clock)
         self._engine = engine
         self._settings = settings
+        self._folder = folder
         self._choose_seed = choose_seed
         self._clock = clock
         self._started_at = clock()
@@ -112,9 +118,9 @@ class _Server:
         return JSONResponse(report, status_code=200 if ready else 503)
 
     async def invocations(self, request: Request) -> Response:
-        """Draw. The reply is one body with a Content-Length, or a typed error."""
+        """Do the task. The reply is one body with a Content-Length, or a typed error."""
         try:
-            return await self._draw(request)
+            return await self._answer(request)
         except ServingError:
             raise
         except ClientDisconnect as error:
@@ -123,16 +129,22 @@ class _Server:
             log_crash(error)
             raise EngineCrash(f"the server failed with {type(error).__name__}") from None
 
-    async def _draw(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> Response:
         began = self._clock()
         self.queue.refuse_unless_serving()
         body = await _read_body(request, limit=self._settings.limits.body_bytes)
-        invocation = await run_in_threadpool(self._parse, body)
-        ticket = self.queue.submit(invocation.batches, inference_id=_inference_id(request))
-        drawings = await self._drawn(ticket, request)
-        reply = await run_in_threadpool(self._reply, invocation, drawings)
-        _log_drawn(invocation, seconds=self._clock() - began)
-        return Response(reply, media_type="application/json")
+        task = await run_in_threadpool(self._parse, body)
+        if isinstance(task, CatalogueTask):
+            return _json(self._catalogue(task))
+        ticket = self.queue.submit(task, inference_id=_inference_id(request))
+        result = await self._outcome(ticket, request)
+        files = FileOptions(
+            format=accepted_format(request.headers.get("accept", "")),
+            embed_parameters=self._settings.embed_parameters,
+        )
+        reply = await run_in_threadpool(task.reply, result, engine=self._engine.info(), files=files)
+        log.info("%s: %.2f s", task.summary(), self._clock() - began)
+        return _json(reply)
 
     async def progress(self, _request: Request) -> Response:
         """Open invocations, the drawing one first."""
@@ -160,7 +172,7 @@ class _Server:
             raise BadRequest("must be the id of an invocation", field="id")
         return JSONResponse({"cancelled": self.queue.cancel_inference(inference_id)})
 
-    def _parse(self, body: bytes) -> Invocation:
+    def _parse(self, body: bytes) -> Task | CatalogueTask:
         return parse_invocation(
             body,
             catalogue=self._engine.catalogue(),
@@ -168,13 +180,11 @@ class _Server:
             choose_seed=self._choose_seed,
         )
 
-    def _reply(self, invocation: Invocation, drawings: tuple[Drawing, ...]) -> bytes:
-        return write_reply(
-            invocation, drawings, engine=self._engine.info(), embed_parameters=self._settings.embed_parameters
-        )
+    def _catalogue(self, task: CatalogueTask) -> bytes:
+        return task.reply(self._engine.catalogue(), engine=self._engine.info(), folder=self._folder)
 
-    async def _drawn(self, ticket: Ticket, request: Request) -> tuple[Drawing, ...]:
-        """The ticket's drawings; a client that goes away, or a server that stops, cancels the ticket."""
+    async def _outcome(self, ticket: Ticket, request: Request) -> Any:
+        """The ticket's result; a client that goes away, or a server that stops, cancels the ticket."""
         outcome = asyncio.wrap_future(ticket.outcome)
         gone = asyncio.create_task(_disconnected(request))
         either: set[asyncio.Future[Any]] = {outcome, gone}
@@ -220,19 +230,8 @@ def _inference_id(request: Request) -> str | None:
     return sent if re.fullmatch(r"[!-~]{1,64}", sent) else None
 
 
-def _log_drawn(invocation: Invocation, *, seconds: float) -> None:
-    """Numbers and our own names only: nothing a person wrote."""
-    first = invocation.batches[0]
-    log.info(
-        "%s %dx%d, %d steps of %s, %d pictures: %.2f s",
-        invocation.task,
-        first.width,
-        first.height,
-        first.steps,
-        first.sampler_name,
-        sum(batch.batch_size for batch in invocation.batches),
-        seconds,
-    )
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
 
 
 async def _answer_error(_request: Request, error: Exception) -> Response:

@@ -10,13 +10,15 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
-from container.serving.engine import Drawing, DrawRequest, Engine
+from container.serving.drawing_task import draw
+from container.serving.engine import DrawRequest, Engine
 from container.serving.errors import (
     Busy,
     Cancelled,
@@ -26,6 +28,7 @@ from container.serving.errors import (
     ServingError,
     Stuck,
 )
+from container.serving.invocation import Task
 from container.serving.settings import Settings
 
 log = logging.getLogger("container.serving")
@@ -52,24 +55,24 @@ class TicketState(StrEnum):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Ticket:
-    """One invocation in the queue: its batches to draw, how far it is, and the drawings to come.
+    """One invocation in the queue: its task, how far it is, and the result to come.
 
-    `inference_id` is the caller's name for it, if it gave one. Steps count over all batches. `outcome` ends
-    in one `Drawing` per batch or in a `ServingError`.
+    `inference_id` is the caller's name for it, if it gave one. `outcome` ends in what the task's `run`
+    answers or in a `ServingError`.
     """
 
     inference_id: str | None
-    batches: tuple[DrawRequest, ...]
+    task: Task
     state: TicketState = TicketState.WAITING
     step: int = 0
     stop_asked: bool = False
-    outcome: Future[tuple[Drawing, ...]] = field(default_factory=Future)
+    outcome: Future[Any] = field(default_factory=Future)
 
     @property
     def steps(self) -> int:
-        return sum(batch.steps for batch in self.batches)
+        return self.task.steps
 
-    def finish(self, result: tuple[Drawing, ...] | ServingError) -> None:
+    def finish(self, result: Any) -> None:
         """Settle the outcome; whoever comes second changes nothing."""
         self.state = TicketState.DONE
         with suppress(InvalidStateError):
@@ -113,9 +116,9 @@ class DrawingQueue:
         # A daemon, because a thread stuck inside an engine must not keep the process from ending.
         threading.Thread(target=self._run, name="drawing", daemon=True).start()
 
-    def submit(self, batches: Sequence[DrawRequest], *, inference_id: str | None) -> Ticket:
-        """Queue the batches of one invocation. Raises `NotReady` or `Busy`."""
-        ticket = Ticket(inference_id=inference_id, batches=tuple(batches))
+    def submit(self, task: Task, *, inference_id: str | None) -> Ticket:
+        """Queue the task of one invocation. Raises `NotReady` or `Busy`."""
+        ticket = Ticket(inference_id=inference_id, task=task)
         with self._changed:
             self._refuse_unless_serving()
             if len(self._waiting) >= self._settings.limits.waiting:
@@ -215,14 +218,14 @@ class DrawingQueue:
         if not self._prove():
             return
         while ticket := self._next_ticket():
-            self._settle(ticket, self._drawn(ticket))
+            self._settle(ticket, self._done(ticket))
 
     def _prove(self) -> bool:
         """Set up and draw the warm-up picture; until that is done the server is not healthy."""
         try:
             self._engine.setup()
             warm_up = replace(WARM_UP, sampler_name=self._engine.catalogue().samplers[0])
-            _checked(self._engine.generate(warm_up, on_step=lambda _step, _steps: None), warm_up)
+            draw(self._engine, warm_up, on_step=lambda _step, _steps: None)
         except Exception as error:
             log.exception("engine set-up failed")  # nobody has asked for anything yet: nothing personal in it
             with self._changed:
@@ -245,9 +248,18 @@ class DrawingQueue:
             self._last_step_at = self._clock()
             return ticket
 
-    def _drawn(self, ticket: Ticket) -> tuple[Drawing, ...] | ServingError:
+    def _done(self, ticket: Ticket) -> Any:
+        """What the task answers, or the `ServingError` it ends in."""
+
+        def on_step(step: int, _steps: int) -> None:
+            with self._changed:
+                self._last_step_at = self._clock()
+                ticket.step = step
+                if ticket.stop_asked:
+                    raise Cancelled("stopped between steps")
+
         try:
-            return tuple(self._draw_batch(ticket, number) for number in range(len(ticket.batches)))
+            return ticket.task.run(self._engine, on_step=on_step)
         except ServingError as error:
             return error
         except MemoryError:
@@ -256,39 +268,15 @@ class DrawingQueue:
             log_crash(error)
             return EngineCrash(f"the engine failed with {type(error).__name__}")
 
-    def _draw_batch(self, ticket: Ticket, number: int) -> Drawing:
-        batch = ticket.batches[number]
-        steps_before = sum(earlier.steps for earlier in ticket.batches[:number])
-
-        def on_step(step: int, _steps: int) -> None:
-            with self._changed:
-                self._last_step_at = self._clock()
-                ticket.step = steps_before + step
-                if ticket.stop_asked:
-                    raise Cancelled("stopped between steps")
-
-        return _checked(self._engine.generate(batch, on_step=on_step), batch)
-
-    def _settle(self, ticket: Ticket, result: tuple[Drawing, ...] | ServingError) -> None:
+    def _settle(self, ticket: Ticket, result: Any) -> None:
         with self._changed:
             self._current = None
             self._stuck = False
             if isinstance(result, EngineCrash | OutOfMemory):
                 self._failures += 1
-            elif not isinstance(result, ServingError):
+            elif ticket.task.proves_engine and not isinstance(result, ServingError):
                 self._failures = 0
             ticket.finish(result)
-
-
-def _checked(drawing: Drawing, request: DrawRequest) -> Drawing:
-    """The drawing, if it is what was asked for. Raises `EngineCrash`."""
-    expected = [(request.height, request.width, 3)] * request.batch_size
-    shapes = [image.shape for image in drawing.images]
-    if shapes != expected or any(image.dtype != "uint8" for image in drawing.images):
-        raise EngineCrash(f"the engine answered pictures of shape {shapes}, not {expected}")
-    if not len(drawing.seeds) == len(drawing.subseeds) == request.batch_size:
-        raise EngineCrash("the engine answered another number of seeds than of pictures")
-    return drawing
 
 
 def log_crash(error: Exception) -> None:

@@ -1,12 +1,12 @@
 """What the server asks of an engine: the whole seam between HTTP and drawing.
 
-The server calls `setup` and `generate` from one drawing thread, never two calls at once; `info` and
-`catalogue` may be called from any thread once `setup` has returned. An engine knows nothing of HTTP, JSON,
-base64 or PNG.
+The server calls `setup`, `generate`, `upscale` and `interrogate` from one drawing thread, never two calls at
+once; `info` and `catalogue` may be called from any thread once `setup` has returned. An engine knows nothing
+of HTTP, JSON, base64 or PNG.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -49,6 +49,37 @@ class DrawRequest:
     denoising_strength: float = 0.75
     model: str | None = None
 
+    def part(self, first: int, count: int) -> "DrawRequest":
+        """`count` pictures of the batch, or of a longer one, from number `first` on, with their own seeds."""
+        varied = self.subseed_strength > 0
+        return replace(
+            self,
+            batch_size=count,
+            seed=self.seed if varied else (self.seed + first) % 2**32,
+            subseed=(self.subseed + first) % 2**32,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpscaleRequest:
+    """A picture to resize to `width` x `height` pixels with one of the engine's `Catalogue.upscalers`."""
+
+    picture: Picture
+    upscaler_name: str
+    width: int
+    height: int
+
+
+class Upscaler(Protocol):
+    """One or more ways to enlarge pictures; what an engine upscales with."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names it answers to, the best one first. An upscaler of webui's has webui's name."""
+
+    def upscale(self, request: UpscaleRequest) -> Picture:
+        """The picture at exactly the size asked for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
@@ -77,18 +108,28 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A checkpoint on offer. Requests may name it by `name`, "name [hash]", file stem or hash."""
+    """A model file on offer. Requests may name a checkpoint by `name`, "name [hash]", file stem or hash.
+
+    `hash` is webui's, `sha256` the whole digest; each is "" where nobody has computed it.
+    """
 
     name: str
-    hash: str
+    hash: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """What may be asked for. Sampler names are stable-diffusion-webui's; sizes are pixels."""
+    """What may be asked for. Sampler and upscaler names are stable-diffusion-webui's; sizes are pixels.
+
+    `loras` is None for an engine that takes none: prompts are drawn without theirs, and a note says so.
+    """
 
     models: tuple[Model, ...]
     samplers: tuple[str, ...]
+    upscalers: tuple[str, ...] = ()
+    loras: tuple[Model, ...] | None = None
+    controlnets: tuple[Model, ...] = ()
     max_width: int = 2048
     max_height: int = 2048
 
@@ -106,8 +147,14 @@ class Engine(Protocol):
         only the engine can judge. Anything else raised counts as an engine crash.
         """
 
+    def upscale(self, request: UpscaleRequest) -> Picture:
+        """The picture at exactly the size asked for. Raises as `generate` does."""
+
+    def interrogate(self, picture: Picture) -> str:
+        """A caption for the picture. Raises `NotSupported` where the engine cannot, else as `generate`."""
+
     def info(self) -> EngineInfo:
         """The engine's name and its loaded model."""
 
     def catalogue(self) -> Catalogue:
-        """Models, samplers and sizes on offer."""
+        """Models, samplers, upscalers and sizes on offer."""

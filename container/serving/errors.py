@@ -34,7 +34,10 @@ class BodyTooLarge(ServingError):
 
 
 class UnknownName(ServingError):
-    """A model or sampler that does not exist here; the message and `nearest` hold up to three close names."""
+    """A model, LoRA, sampler or upscaler that does not exist here.
+
+    The message and `nearest` hold up to three close names.
+    """
 
     code = "unknown_name"
     status = 422
@@ -43,6 +46,13 @@ class UnknownName(ServingError):
         offer = f"; nearest: {', '.join(nearest)}" if nearest else ""
         super().__init__(f"unknown {kind} {name[:80]!r}{offer}", field=field)
         self.nearest = tuple(nearest)
+
+
+class NotSupported(ServingError):
+    """Understood, but this engine cannot do it; the message names both."""
+
+    code = "not_supported"
+    status = 422
 
 
 class Cancelled(ServingError):

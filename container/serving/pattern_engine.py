@@ -7,7 +7,18 @@ import time
 import numpy as np
 from PIL import Image
 
-from container.serving.engine import Catalogue, Drawing, DrawRequest, EngineInfo, Model, OnStep, Picture
+from container.serving.engine import (
+    Catalogue,
+    Drawing,
+    DrawRequest,
+    EngineInfo,
+    Model,
+    OnStep,
+    Picture,
+    UpscaleRequest,
+)
+from container.serving.errors import NotSupported
+from container.serving.resampling import Resampling
 
 LABEL = "draws no real pictures; for tests"
 
@@ -20,6 +31,7 @@ class PatternEngine:
 
     def __init__(self, *, step_s: float = 0.0) -> None:
         self._step_s = step_s
+        self._upscaler = Resampling()
 
     def setup(self) -> None:
         """There is nothing to load."""
@@ -36,6 +48,13 @@ class PatternEngine:
         images = tuple(_picture(request, seed, subseed if varied else 0) for seed, subseed in pairs)
         return Drawing(images=images, seeds=seeds, subseeds=subseeds, notes=(LABEL,))
 
+    def upscale(self, request: UpscaleRequest) -> Picture:
+        return self._upscaler.upscale(request)
+
+    def interrogate(self, picture: Picture) -> str:
+        del picture
+        raise NotSupported("interrogate is not supported by engine pattern", field="task")
+
     def info(self) -> EngineInfo:
         return EngineInfo(name="pattern", model="stripes", model_hash="0000000000")
 
@@ -43,6 +62,7 @@ class PatternEngine:
         return Catalogue(
             models=(Model(name="stripes", hash="0000000000"),),
             samplers=("Euler", "Euler a", "DDIM", "DPM++ 2M"),
+            upscalers=self._upscaler.names,
         )
 
 

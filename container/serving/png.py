@@ -11,27 +11,21 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
+from container.serving.ai_mark import DigitalSource, xmp_packet
 from container.serving.engine import Picture
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-# How a reader learns that a machine made the picture: IPTC's digital source type, as an XMP packet.
-# https://iptc.org/std/photometadata/documentation/userguide/#_guidance_for_using_digital_source_type
-AI_MARK = (
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-    '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
-    'Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/>'
-    "</rdf:RDF></x:xmpmeta>"
-)
 
-
-def encode(picture: Picture, *, parameters: str | None = None) -> bytes:
-    """One PNG file of an RGB picture, uint8 of shape (height, width, 3), always marked as made by AI.
+def encode(
+    picture: Picture, *, parameters: str | None = None, source: DigitalSource = DigitalSource.TRAINED
+) -> bytes:
+    """One PNG file of an RGB picture, uint8 of shape (height, width, 3), always marked with its source.
 
     `parameters` is webui's text of the same name (prompt and settings); left out of the file when None.
     """
     height, width, _ = picture.shape
-    texts = [_international_text("XML:com.adobe.xmp", AI_MARK)]
+    texts = [_international_text("XML:com.adobe.xmp", xmp_packet(source))]
     if parameters is not None:
         texts.append(_text("parameters", parameters))
     return b"".join(

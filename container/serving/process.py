@@ -14,17 +14,21 @@ from starlette.applications import Starlette
 from container.serving.app import create_app
 from container.serving.drawing_queue import DrawingQueue
 from container.serving.engine import Engine
+from container.serving.model_folder import ModelFolder
 from container.serving.settings import Settings
 
 log = logging.getLogger("container.serving")
 
 
-def serve(engine: Engine, *, listening: socket.socket, settings: Settings) -> None:
+def serve(
+    engine: Engine, *, listening: socket.socket, settings: Settings, folder: ModelFolder | None = None
+) -> None:
     """Serve on a bound socket until SIGTERM or SIGINT; returns once every open request has been answered."""
     # uvicorn raises the signal again once it has stopped; a clean stop is this process's success.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
-    create_server(create_app(engine, settings=settings), settings=settings).run(sockets=[listening])
+    app = create_app(engine, settings=settings, folder=folder)
+    create_server(app, settings=settings).run(sockets=[listening])
 
 
 def create_server(app: Starlette, *, settings: Settings) -> uvicorn.Server:

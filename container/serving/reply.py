@@ -1,45 +1,59 @@
 """The success body: pictures as base64, the request as understood, and webui's `info`."""
 
-import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from container.serving import png
 from container.serving.engine import Drawing, DrawRequest, EngineInfo
-from container.serving.invocation import Invocation
+from container.serving.image_files import FileOptions, encode_base64
 
 
-def write_reply(
-    invocation: Invocation, drawings: Sequence[Drawing], *, engine: EngineInfo, embed_parameters: bool
+def write_drawings(
+    batches: Sequence[DrawRequest],
+    drawings: Sequence[Drawing],
+    *,
+    parameters: Mapping[str, Any],
+    notes: Sequence[str],
+    engine: EngineInfo,
+    files: FileOptions,
 ) -> bytes:
-    """The JSON body `{"images": [base64 PNG], "parameters": {…}, "info": "a JSON text"}`.
+    """The JSON body `{"images": [base64 file], "parameters": {…}, "info": "a JSON text"}`.
 
-    `drawings` belong to the invocation's batches, one each. The pictures are the body's bulk and plain
-    ASCII, so they are spliced in as they are rather than passed through a JSON encoder.
+    `drawings` belong to the batches, one each.
     """
     infotexts = [
         _infotext(batch, seed=seed, engine=engine)
-        for batch, drawing in zip(invocation.batches, drawings, strict=True)
+        for batch, drawing in zip(batches, drawings, strict=True)
         for seed in drawing.seeds
     ]
     pictures = [picture for drawing in drawings for picture in drawing.images]
     images = [
-        base64.b64encode(png.encode(picture, parameters=infotext if embed_parameters else None))
+        encode_base64(picture, files=files, parameters=infotext)
         for picture, infotext in zip(pictures, infotexts, strict=True)
     ]
-    info = json.dumps(_info(invocation, drawings, engine=engine, infotexts=infotexts))
-    rest = json.dumps({"parameters": invocation.parameters, "info": info}).encode()
-    return b'{"images": [' + b", ".join(b'"' + image + b'"' for image in images) + b"], " + rest[1:]
+    info = json.dumps(_info(batches[0], drawings, engine=engine, infotexts=infotexts, notes=notes))
+    return with_images(images, {"parameters": parameters, "info": info})
+
+
+def with_images(images: Sequence[bytes], rest: Mapping[str, Any]) -> bytes:
+    """`{"images": […], …}`. The pictures are the body's bulk and plain ASCII, so they are spliced in as they
+    are rather than passed through a JSON encoder.
+    """
+    spliced = b", ".join(b'"' + image + b'"' for image in images)
+    return b'{"images": [' + spliced + b"], " + json.dumps(rest).encode()[1:]
 
 
 def _info(
-    invocation: Invocation, drawings: Sequence[Drawing], *, engine: EngineInfo, infotexts: list[str]
+    first: DrawRequest,
+    drawings: Sequence[Drawing],
+    *,
+    engine: EngineInfo,
+    infotexts: list[str],
+    notes: Sequence[str],
 ) -> dict[str, Any]:
-    first = invocation.batches[0]
     seeds = [seed for drawing in drawings for seed in drawing.seeds]
     subseeds = [subseed for drawing in drawings for subseed in drawing.subseeds]
-    notes = [*invocation.notes, *(note for drawing in drawings for note in drawing.notes)]
+    all_notes = [*notes, *(note for drawing in drawings for note in drawing.notes)]
     unknown_words = [word for drawing in drawings for word in drawing.unknown_words]
     return {
         "prompt": first.prompt,
@@ -72,7 +86,7 @@ def _info(
         "styles": [],
         "clip_skip": 1,
         "is_using_inpainting_conditioning": False,
-        "notes": list(dict.fromkeys(notes)),
+        "notes": list(dict.fromkeys(all_notes)),
         "unknown_words": list(dict.fromkeys(unknown_words)),
     }
 

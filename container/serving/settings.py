@@ -29,7 +29,8 @@ class Settings:
     failures in a row. `finish_s`: how long a drawing may go on after SIGTERM before it is told to stop;
     `closing_s`: how much longer its last step may take before it is answered without a picture. Together
     they stay under the 25 s the container promises (SageMaker kills after 30). `embed_parameters`: write
-    prompt and settings into each PNG. `control`: offer the loopback control routes.
+    prompt and settings into each picture file. `control`: offer the loopback control routes. `checkpoint`:
+    path of the model file to begin with.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -39,18 +40,21 @@ class Settings:
     closing_s: float = 5.0
     embed_parameters: bool = False
     control: bool = False
+    checkpoint: str | None = None
 
     @classmethod
     def from_environment(cls, *, host: str, environment: Mapping[str, str] | None = None) -> Self:
         """Settings of a server that listens on `host`.
 
-        PNG_PARAMETERS=1 embeds the parameters. The control routes exist only on loopback, and not where
-        SAGEMAKER_* variables tell that this is an endpoint.
+        PNG_PARAMETERS=1 embeds the parameters; `ckpt`, as in the seed project, names the checkpoint. The
+        control routes exist only on loopback, and not where SAGEMAKER_* variables tell that this is an
+        endpoint.
         """
         env = os.environ if environment is None else environment  # noqa: TID251 (this is the config module)
         on_sagemaker = any(name.startswith("SAGEMAKER") for name in env)
         return cls(
             embed_parameters=env.get("PNG_PARAMETERS") == "1",
+            checkpoint=env.get("ckpt") or None,
             control=is_loopback(host) and not on_sagemaker,
         )
 

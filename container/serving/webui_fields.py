@@ -1,12 +1,12 @@
 """stable-diffusion-webui's request fields and what this server does with each.
 
-Every field of the API's txt2img and img2img schema (webui 1.10, Forge's additions, names older clients still
-send) falls in one of three groups: used, without effect here (named in the reply when it asked for
-something), or refused unless empty. A field in no group is a mistake and refused by name.
+Every field of the API's schemas (webui 1.10, Forge's additions, names older clients still send) falls
+in one of three groups: used, without effect here (named in the reply when it asked for something), or refused
+unless empty. A field in no group is a mistake and refused by name.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,13 @@ def side(low: int, high: int) -> Parse:
     return parse
 
 
+def flag(value: Any, field: str) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise BadRequest("must be true or false", field=field)
+    return value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
     """A field this server acts on."""
@@ -108,6 +115,36 @@ class Refused:
 
 Field = Used | Inert | Anything | Refused
 
+
+def read_fields(
+    payload: Mapping[str, Any], fields: Mapping[str, Field], *, task: str
+) -> tuple[dict[str, Any], list[str]]:
+    """The values of the used fields, defaults filled in, and a note that names those without effect.
+
+    Raises `BadRequest` naming a field that is refused, malformed or in no schema.
+    """
+    idle = []
+    for name, value in payload.items():
+        field = fields.get(name)
+        if field is None:
+            raise BadRequest(f"not a field of webui's {task} request", field=name[:80])
+        if isinstance(field, Refused) and value not in (None, "", [], {}, False):
+            raise BadRequest(field.reason, field=name)
+        if isinstance(field, Inert) and value and value not in field.neutral:
+            idle.append(name)
+    values = {
+        name: field.parse(payload[name], name) if payload.get(name) is not None else field.default
+        for name, field in fields.items()
+        if isinstance(field, Used)
+    }
+    return values, without_effect(idle)
+
+
+def without_effect(names: Sequence[str]) -> list[str]:
+    """The note that names what was asked for in vain, if there is anything."""
+    return [f"without effect here: {', '.join(names)}"] if names else []
+
+
 _RUNS_CODE = "scripts are not run by this server"
 _HIRES = Anything()  # with `enable_hr`, which is named in its place
 
@@ -135,6 +172,9 @@ COMMON: Mapping[str, Field] = {
     "send_images": Anything(),  # pictures are always sent: nothing else could fetch them
     "firstphase_width": Inert(),
     "firstphase_height": Inert(),
+    "init_images": Anything(),
+    "override_settings": Anything(),
+    "script_args": Inert(),  # only with `script_name` would they mean something
     "script_name": Refused(reason=_RUNS_CODE),
     "alwayson_scripts": Refused(reason=_RUNS_CODE),
     "infotext": Refused(reason="settings inside an infotext are not taken over; send the fields themselves"),
@@ -180,4 +220,30 @@ IMG2IMG: Mapping[str, Field] = {
     "inpaint_full_res": _INPAINTING,
     "inpaint_full_res_padding": _INPAINTING,
     "inpainting_mask_invert": _INPAINTING,
+}
+
+_LONGEST_SIDE = 8192
+
+_UPSCALING: Mapping[str, Field] = {
+    "resize_mode": Used(parse=integer(0, 1), default=0),
+    "upscaling_resize": Used(parse=number(1, 8), default=2.0),
+    "upscaling_resize_w": Used(parse=integer(1, _LONGEST_SIDE), default=512),
+    "upscaling_resize_h": Used(parse=integer(1, _LONGEST_SIDE), default=512),
+    "upscaling_crop": Used(parse=flag, default=True),
+    "upscaler_1": Used(parse=optional_text, default=None),
+    "upscaler_2": Used(parse=optional_text, default=None),
+    "extras_upscaler_2_visibility": Used(parse=number(0, 1), default=0.0),
+    "gfpgan_visibility": Inert(),
+    "codeformer_visibility": Inert(),
+    "codeformer_weight": Anything(),  # with `codeformer_visibility`
+    "upscale_first": Anything(),  # before the face restorers or after them
+    "show_extras_results": Anything(),
+}
+
+EXTRAS_SINGLE: Mapping[str, Field] = {**_UPSCALING, "image": Anything()}
+EXTRAS_BATCH: Mapping[str, Field] = {**_UPSCALING, "imageList": Anything()}
+
+INTERROGATE: Mapping[str, Field] = {
+    "image": Anything(),
+    "model": Used(parse=text, default="clip"),
 }

@@ -55,6 +55,23 @@ class RunsOutOfMemory(PatternEngine):
         return super().generate(request, on_step=on_step)
 
 
+class HoldsOnlySoMany(PatternEngine):
+    """Has memory for batches of up to `most` pictures; `sizes` are those it was asked for."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+        self.sizes: list[int] = []
+
+    def generate(self, request: DrawRequest, *, on_step: OnStep) -> Drawing:
+        if not is_warm_up(request):
+            self.sizes.append(request.batch_size)
+        if request.batch_size > self._most:
+            on_step(1, request.steps)
+            raise OutOfMemory("the device has no room for this batch")
+        return super().generate(request, on_step=on_step)
+
+
 class ExhaustsPython(PatternEngine):
     def generate(self, request: DrawRequest, *, on_step: OnStep) -> Drawing:
         if not is_warm_up(request):

@@ -3,7 +3,9 @@
 import httpx
 import pytest
 
+from container.serving.app import create_app
 from container.serving.pattern_engine import PatternEngine
+from container.serving.process import create_server
 from container.serving.settings import Limits, Settings
 from tests.container.engines import (
     DrawsAnotherSize,
@@ -11,6 +13,7 @@ from tests.container.engines import (
     FailsInSetup,
     FailsInWarmUp,
     Gated,
+    HoldsOnlySoMany,
     RaisesInGenerate,
     RunsOutOfMemory,
     SlowSetup,
@@ -112,6 +115,41 @@ class TestEngineFailures:
         assert error_of(response) == (status, code)
         assert "canary" not in response.text
 
+    def test_a_batch_that_does_not_fit_is_drawn_in_two_halves_with_the_same_pictures(self):
+        body = text_to_image(batch_size=5, seed=2**32 - 2, n_iter=2)
+        engine = HoldsOnlySoMany(3)
+        with serving(engine) as client:
+            halved = client.post("/invocations", json=body)
+            assert client.get("/ping").status_code == 200
+        with serving(PatternEngine()) as client:
+            whole = client.post("/invocations", json=body)
+        assert engine.sizes == [5, 3, 2, 5, 3, 2]
+        assert halved.json()["images"] == whole.json()["images"]
+        assert info(halved.json())["all_seeds"] == info(whole.json())["all_seeds"]
+        assert "memory was short: drawn in two halves" in info(halved.json())["notes"]
+
+    def test_halves_of_a_variation_keep_its_seed(self):
+        body = text_to_image(batch_size=2, seed=5, subseed=9, subseed_strength=0.3)
+        with serving(HoldsOnlySoMany(1)) as client:
+            told = info(client.post("/invocations", json=body).json())
+        assert (told["all_seeds"], told["all_subseeds"]) == ([5, 5], [9, 10])
+
+    def test_a_half_that_does_not_fit_either_is_not_tried_again(self):
+        engine = HoldsOnlySoMany(1)
+        with serving(engine) as client:
+            response = client.post("/invocations", json=text_to_image(batch_size=5))
+        assert error_of(response) == (507, "out_of_memory")
+        assert engine.sizes == [5, 3]
+
+    def test_upscaling_that_works_does_not_hide_an_engine_that_cannot_draw(self, red_png):
+        upscale = {"image": red_png, "upscaler_1": "Lanczos"}
+        body = {"task": "extras-single-image", "extras_single_payload": upscale}
+        with serving(RaisesInGenerate(), failures_until_unhealthy=2) as client:
+            client.post("/invocations", json=text_to_image())
+            assert client.post("/invocations", json=body).status_code == 200
+            client.post("/invocations", json=text_to_image())
+            assert client.get("/ping").json()["state"] == "failing"
+
     def test_a_drawing_without_steps_is_stuck_and_so_is_the_server_until_it_moves_again(self, gated):
         with serving(gated, stall_s=0.2) as client:
             stuck, waiting = Call(client, text_to_image()), None
@@ -194,6 +232,12 @@ class TestQueue:
             client.server.should_exit = True
             assert error_of(drawing.response()) == (503, "not_ready")
         assert not gated.gate.is_set()
+
+
+def test_a_stop_takes_less_than_the_25_s_that_sagemaker_leaves():
+    """Finishing, one last step, and uvicorn's own closing, with a second to spare."""
+    app = create_app(PatternEngine(), settings=Settings())
+    assert create_server(app, settings=Settings()).config.timeout_graceful_shutdown <= 24
 
 
 class TestControl:

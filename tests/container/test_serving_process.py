@@ -121,16 +121,31 @@ def test_a_taken_port_is_a_clear_message_and_no_traceback():
     )
 
 
-def test_a_models_folder_that_nothing_reads_is_said_to_be_unused(capsys):
+def test_a_models_folder_that_this_engine_does_not_draw_with_is_said_to_be_unused(
+    capsys, tmp_path, monkeypatch
+):
+    (tmp_path / "Stable-diffusion").mkdir()
+    (tmp_path / "Stable-diffusion/rpg.safetensors").touch()
+    monkeypatch.setenv("ckpt", "/opt/ml/model/Stable-diffusion/other.safetensors")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert main(["serve", "--engine", "pattern", "--models", "x", "--port", port]) == 1
-    assert "--models is not used" in capsys.readouterr().err
+        assert main(["serve", "--engine", "pattern", "--models", str(tmp_path), "--port", port]) == 1
+    said = capsys.readouterr().err
+    assert "the 1 checkpoints in" in said
+    assert "not used" in said
+    assert "ckpt names /opt/ml/model/Stable-diffusion/other.safetensors, which is not there" in said
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["draw"], ["serve", "--engine", "webui"], ["serve", "--port", "x"], ["serve", "--port", "65536"]],
+    [
+        [],
+        ["draw"],
+        ["serve", "--engine", "webui"],
+        ["serve", "--port", "x"],
+        ["serve", "--port", "65536"],
+        ["serve", "--models", "/no/such"],
+    ],
 )
 def test_bad_usage_ends_with_status_two(arguments):
     with pytest.raises(SystemExit) as ended:

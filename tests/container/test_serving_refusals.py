@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from container.serving.drawing_task import DrawingTask
 from container.serving.errors import ServingError
 from container.serving.invocation import parse_invocation
 from container.serving.pattern_engine import PatternEngine
@@ -61,7 +62,10 @@ def test_a_body_that_is_no_json_object_is_a_bad_request(client, body):
         ({"task": None}, "task"),
         ({"task": 7}, "task"),
         ({"task": "/sdapi/v1/options"}, "task"),
-        ({"task": "extras-single-image"}, "task"),
+        ({"task": "extras-single-image"}, "extras_single_payload"),
+        ({"task": "extras-batch-images", "extras_single_payload": {}}, "extras_batch_payload"),
+        ({"task": "interrogate"}, "interrogate_payload"),
+        ({**text_to_image(), "options": '{"sd_vae": "x"}'}, "options"),
         ({"task": "text-to-image"}, "txt2img_payload"),
         ({"task": "text-to-image", "txt2img_payload": []}, "txt2img_payload"),
         ({"task": "image-to-image", "txt2img_payload": {}}, "img2img_payload"),
@@ -265,6 +269,7 @@ def test_any_payload_is_either_understood_or_refused(key, payload):
     if isinstance(result, ServingError):
         assert result.status in {400, 422}
         return
+    assert isinstance(result, DrawingTask)
     assert 1 <= sum(batch.batch_size for batch in result.batches) <= Limits().max_images
     assert {batch.sampler_name for batch in result.batches} <= set(PatternEngine().catalogue().samplers)
     json.dumps(result.parameters, allow_nan=False)
