@@ -4,7 +4,6 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,8 +12,9 @@ from botocore.exceptions import ClientError
 from bot.aws.clients import Clients
 from bot.aws.dynamo_items import Item, Write, attribute, names_in, text_of, values_of
 from bot.aws.peer_errors import code_of, peer_errors
+from bot.aws.second_try import read
 from bot.aws.table import INDEXES, KEY
-from bot.domain.errors import Ambiguous, Busy, Rejected, Unavailable
+from bot.domain.errors import Ambiguous, Busy, Rejected
 from bot.ports import Index
 
 CONFLICTS: Final = frozenset({"TransactionConflict", "TransactionConflictException"})
@@ -54,11 +54,8 @@ class DynamoTable:
 
     def get(self, key: str) -> Item | None:
         """The item, strongly consistent. Raises Busy, Unavailable, Rejected."""
-        with _reading():
-            reply = self._client.get_item(
-                TableName=self._name, Key={KEY: attribute(key)}, ConsistentRead=True
-            )
-        found: Item | None = reply.get("Item")
+        wanted = {"Key": {KEY: attribute(key)}, "ConsistentRead": True}
+        found: Item | None = self._read("get_item", TableName=self._name, **wanted).get("Item")
         return found
 
     def look(self, keys: Sequence[str]) -> Mapping[str, Item]:
@@ -72,8 +69,7 @@ class DynamoTable:
             if not unread:
                 return found
             request = {self._name: {"Keys": unread, "ConsistentRead": True}}
-            with _reading():
-                reply = self._client.batch_get_item(RequestItems=request)
+            reply = self._read("batch_get_item", RequestItems=request)
             found |= {text_of(item, KEY): item for item in reply["Responses"].get(self._name, ())}
             unread = reply.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
         if unread:
@@ -103,8 +99,7 @@ class DynamoTable:
             "Limit": page,
         }
         while True:
-            with _reading():
-                reply = self._client.query(**request)
+            reply = self._read("query", **request)
             yield from reply["Items"]
             if "LastEvaluatedKey" not in reply:
                 return
@@ -154,19 +149,19 @@ class DynamoTable:
         repeated = {} if request_token is None else {"ClientRequestToken": request_token}
         self._client.transact_write_items(TransactItems=items, **repeated)
 
+    def _read(self, operation: str, **request: Any) -> Mapping[str, Any]:
+        """A call without effect, made once more where it was lost, as on a connection that died unseen."""
+
+        def call() -> Mapping[str, Any]:
+            with peer_errors():
+                reply: Mapping[str, Any] = getattr(self._client, operation)(**request)
+            return reply
+
+        return read(call)
+
     @property
     def _client(self) -> Any:
         return self._clients["dynamodb"]
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    """A read whose reply was lost had no effect."""
-    try:
-        with peer_errors():
-            yield
-    except Ambiguous as error:
-        raise Unavailable(error.code) from error
 
 
 def _reasons(error: ClientError) -> tuple[Reason, ...]:
