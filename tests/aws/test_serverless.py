@@ -202,12 +202,20 @@ def test_no_role_holds_a_wildcard(template):
         ("worker", {"sagemaker:DescribeEndpoint", "cloudwatch:GetMetricData"}),
         ("result", {"sqs:ReceiveMessage", "sagemaker:DescribeEndpoint"}),
         ("sweep", {"sqs:ReceiveMessage"}),
+        ("admin", {"s3:GetObject", "sagemaker:InvokeEndpointAsync", "ssm:GetParameters"}),
     ],
 )
 def test_a_function_may_not_do_the_work_of_another(template, name, never):
     allowed = actions_of(template, functions(template)[name])
 
     assert allowed & (never | {"lambda:InvokeFunction", "dynamodb:Scan"}) == set()
+
+
+@pytest.mark.parametrize("folder", ["out/*", "failed/*"])
+def test_no_function_can_make_up_a_result(template, folder):
+    for function in functions(template).values():
+        puts = [s for s in statements_of(template, function) if "s3:PutObject" in _listed(s["Action"])]
+        assert folder not in json.dumps([s["Resource"] for s in puts])
 
 
 def test_logs_are_kept_for_a_while_and_not_for_ever(template):
