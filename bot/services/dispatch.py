@@ -40,23 +40,21 @@ def dispatch(core: Core, *, in_hand: str | None = None) -> tuple[str, ...]:
 def _admit(core: Core, job: Job, *, window: int) -> Job:
     now = core.clock.now()
     after = tokened(core, apply(job, "admit", admitted_at=now, next_check_at=now + core.times.nudge_after))
-    core.jobs.transition(after, counters=admission_of(core, job, window=window))
+    core.jobs.transition(after, counters=admission_of(core, job, at=now, window=window))
     return after
 
 
-def admission_of(core: Core, job: Job, *, window: int) -> tuple[Counter, ...]:
-    """What changes with a job's row when it is admitted: a place is taken, the queue's time moves on.
+def admission_of(core: Core, job: Job, *, at: float, window: int) -> tuple[Counter, ...]:
+    """What changes with a job's row when it is admitted: a place is taken, the queue's time moves on, and its
+    cost is booked until it is known what it burned.
 
     The month's ceiling is checked here, the only place where two jobs cannot both pass it.
     """
-    taken = (
+    return (
         CounterChange(key=IN_FLIGHT, delta=1, ceiling=window),
         CounterRaise(key=VIRTUAL_TIME, least=job.tag),
+        CounterChange(key=month_key(at), delta=job.cost, ceiling=core.policy.month_ceiling),
     )
-    if core.policy.month_ceiling is None:
-        return taken
-    room = core.policy.month_ceiling - job.cost
-    return (*taken, CounterChange(key=month_key(core.clock.now()), delta=0, ceiling=room))
 
 
 def _refuse(core: Core, job: Job) -> None:

@@ -140,7 +140,7 @@ def resolve(core: Core, job: Job, result: Result) -> Job:
         facts = {"result": result, "attempts": 0, "next_check_at": core.clock.now(), **lease}
         after = tokened(core, apply(job, "resolve", **facts))
         try:
-            core.jobs.transition(after, counters=_settled_counters(core, job, result))
+            core.jobs.transition(after, counters=_settled_counters(job, result))
         except JobMoved:
             job = reread(core, job)
         else:
@@ -168,20 +168,23 @@ def reread(core: Core, job: Job) -> Job:
 
 
 def month_key(now: float) -> str:
-    """The money ledger's counter for the month (UTC) of `now`."""
+    """The money ledger's counter for the month (UTC) of `now`: GPU-milliseconds burned, or booked to be."""
     moment = datetime.fromtimestamp(now, tz=UTC)
     return f"burned/{moment:%Y-%m}"
 
 
-def _settled_counters(core: Core, job: Job, result: Result) -> tuple[CounterChange, ...]:
-    """Leaving the window frees its place; the ledger books what the GPU really burned, delivered or not."""
+def _settled_counters(job: Job, result: Result) -> tuple[CounterChange, ...]:
+    """Leaving the window frees its place; the ledger books what the GPU really burned, delivered or not.
+
+    It does so in the month of the admission, which booked the cost.
+    """
     if job.admitted_at is None:
         return ()
     burned = round(result.gpu_seconds * 1000) or job.cost * job.submissions
     freed = CounterChange(key=IN_FLIGHT, delta=-1)
-    if job.submissions == 0:
+    if burned == job.cost:
         return (freed,)
-    return (freed, CounterChange(key=month_key(core.clock.now()), delta=burned))
+    return (freed, CounterChange(key=month_key(job.admitted_at), delta=burned - job.cost))
 
 
 def tokened(core: Core, row: Job) -> Job:

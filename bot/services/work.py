@@ -136,7 +136,7 @@ def _enter(hand: Hand, job: Job, ref: str) -> Job | None:
         ("admit", {"admitted_at": now}),
         ("intend_submit", {"submissions": 1, "submitted_at": now}),
     ]
-    counters = admission_of(core, job, window=endpoint.window)
+    counters = admission_of(core, job, at=now, window=endpoint.window)
     try:
         entered = hand.intend_all(job, changes, check_in=core.times.look_every, counters=counters)
     except PeerError as failed:

@@ -19,7 +19,7 @@ from bot.ports import EndpointState, Fate, Index, Verdict, Warmth
 from bot.services import admin, control, gallery, intake
 from bot.services.core import Caller, Core, Policy, Process
 from bot.services.people import People
-from bot.services.rows import IN_FLIGHT
+from bot.services.rows import IN_FLIGHT, month_key
 from bot.services.sweep import sweep
 from bot.services.work import advance, take_failure, take_result
 from tests.simulation.world import OUTPUT
@@ -296,6 +296,47 @@ def test_a_spent_month_refuses_at_admission():
 
     assert core.jobs.get(job.id).final_outcome is Outcome.BUDGET_SPENT
     assert core.jobs.person("T1", "U1").held == 0
+
+
+def test_two_jobs_cannot_both_take_what_is_left_of_a_month():
+    wide = RememberingEndpoint(window=9)
+    core = build(endpoint=wide)
+    cost = ask(core).job.cost
+    core = build(endpoint=wide, policy=Policy(month_ceiling=cost + cost // 2))
+    jobs = [ask(core, f"fox {number}", key=f"k{number}").job for number in range(2)]
+    for job in jobs:
+        advance(core, job.id)
+
+    outcomes = [core.jobs.get(job.id).final_outcome for job in jobs]
+
+    assert outcomes == [None, Outcome.BUDGET_SPENT]
+    assert [submission.job_id for submission in wide.submitted] == [jobs[0].id]
+
+
+def test_what_was_booked_for_a_job_that_burned_nothing_is_free_again(core):
+    class Closed(RememberingEndpoint):
+        def submit(self, submission):
+            raise Unavailable("asleep")
+
+    core = dataclasses.replace(core, endpoint=Closed())
+    job = ask(core).job
+    advance(core, job.id)
+    booked = admin.status(core, ADMIN).burned
+    control.cancel(core, ME, job_ref=job.id)
+
+    assert (booked, admin.status(core, ADMIN).burned) == (job.cost, 0)
+
+
+def test_a_drawing_across_the_end_of_a_month_is_booked_in_the_month_it_began(core):
+    began = core.clock.now()
+    job = ask(core).job
+    advance(core, job.id)
+    core.clock.advance(40 * 24 * 3600)
+    core.objects.put(core.endpoint.submitted[-1].output_key, OUTPUT)
+    take_result(core, job.id)
+
+    assert core.jobs.counter(month_key(began)) == job.cost
+    assert core.jobs.counter(month_key(core.clock.now())) == 0
 
 
 def test_a_held_picture_waits_for_an_admin():
