@@ -7,13 +7,13 @@ from pathlib import Path
 
 from container.engines import ENGINES, open_engine
 from container.serving.model_folder import ModelFolder, read_model_folder
-from container.serving.process import bind, configure_log, serve
+from container.serving.output import guard_output
+from container.serving.process import bind, serve
 from container.serving.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    configure_log()
     settings = Settings.from_environment(host=options.host)
     folder = _read_folder(options, settings)
     try:
@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     host, port = listening.getsockname()[:2]
     sys.stdout.write(f"http://{host}:{port}/ engine {options.engine}: {ENGINES[options.engine]}\n")
     sys.stdout.flush()
+    guard_output()
     with listening:
         engine = open_engine(options.engine)
         serve(engine, listening=listening, settings=settings, folder=folder)

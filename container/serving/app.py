@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from container.serving.catalogue_task import CatalogueTask
-from container.serving.drawing_queue import DrawingQueue, State, Ticket, log_crash
+from container.serving.drawing_queue import DrawingQueue, State, Ticket
 from container.serving.engine import Engine
 from container.serving.errors import (
     BadRequest,
@@ -32,6 +32,7 @@ from container.serving.image_files import FileOptions, accepted_format
 from container.serving.invocation import Task, parse_invocation
 from container.serving.loopback import LoopbackOnly
 from container.serving.model_folder import ModelFolder
+from container.serving.output import log_crash
 from container.serving.settings import Settings
 
 log = logging.getLogger("container.serving")

@@ -8,7 +8,6 @@ lock, so no question ever waits for the engine.
 import logging
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
@@ -29,6 +28,7 @@ from container.serving.errors import (
     Stuck,
 )
 from container.serving.invocation import Task
+from container.serving.output import log_crash
 from container.serving.settings import Settings
 
 log = logging.getLogger("container.serving")
@@ -264,7 +264,7 @@ class DrawingQueue:
             return error
         except MemoryError:
             return OutOfMemory("the picture does not fit into memory")
-        except Exception as error:  # noqa: BLE001 (whatever an engine raises, the server goes on)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever an engine raises, the server goes on)
             log_crash(error)
             return EngineCrash(f"the engine failed with {type(error).__name__}")
 
@@ -277,9 +277,3 @@ class DrawingQueue:
             elif ticket.task.proves_engine and not isinstance(result, ServingError):
                 self._failures = 0
             ticket.finish(result)
-
-
-def log_crash(error: Exception) -> None:
-    """Log the class and the place; the message may quote a prompt and stays out."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    log.error("engine crash: %s in %s, %s:%s", type(error).__name__, frame.name, frame.filename, frame.lineno)

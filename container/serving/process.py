@@ -1,7 +1,6 @@
 """One server process: bind, serve, and end within 25 s of being told to."""
 
 import asyncio
-import logging
 import math
 import signal
 import socket
@@ -16,8 +15,6 @@ from container.serving.drawing_queue import DrawingQueue
 from container.serving.engine import Engine
 from container.serving.model_folder import ModelFolder
 from container.serving.settings import Settings
-
-log = logging.getLogger("container.serving")
 
 
 def serve(
@@ -55,14 +52,6 @@ def bind(host: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
-
-
-def configure_log() -> None:
-    """Plain lines on standard error. No library may speak there below a warning."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
-    )
-    log.setLevel(logging.INFO)
 
 
 class _DrainingServer(uvicorn.Server):

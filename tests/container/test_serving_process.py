@@ -15,17 +15,50 @@ from tests.container.served import Call, eventually, info, pictures, text_to_ima
 
 CANARY = "xylophone-canary-7f3a"
 
-# The process runs an engine that crashes quoting the prompt when the prompt says so, and draws otherwise.
+# The process runs an engine that quotes the prompt in every way a library has, and crashes so when the prompt
+# says so.
 MISBEHAVING = """
-import sys
+import logging, os, subprocess, sys, threading, warnings
 from container import __main__, engines
 from container.serving.pattern_engine import PatternEngine
 
+def crash(words):
+    raise ValueError(f"cannot draw {words}")
+
+def quote(words):
+    print(words)
+    print(words, file=sys.stderr)
+    os.write(1, words.encode())
+    os.write(2, words.encode())
+    subprocess.run(["echo", words], check=True)
+    subprocess.run(["sh", "-c", 'echo "$0" >&2', words], check=True)
+    warnings.warn(words)
+    logging.warning(words)
+    logging.getLogger("diffusers.pipelines").error("truncated: %s", words)
+    try:
+        crash(words)
+    except ValueError:
+        logging.getLogger("library").exception("could not: " + words)
+    thread = threading.Thread(target=crash, args=[words], name="helper")
+    thread.start()
+    thread.join()
+
 class Careless(PatternEngine):
     def generate(self, request, *, on_step):
+        if request.prompt:
+            quote(request.prompt)
+        if "leave" in request.prompt:
+            sys.exit(request.prompt)
         if "crash" in request.prompt:
-            raise ValueError(f"cannot draw {request.prompt}")
+            try:
+                crash(request.prompt)
+            except ValueError as error:
+                raise RuntimeError(f"no picture of {request.prompt}") from error
         return super().generate(request, on_step=on_step)
+
+    def upscale(self, request):
+        quote(request.upscaler_name + str(request.picture[0, 0]))
+        return super().upscale(request)
 
 engines._OPENERS["pattern"] = lambda: Careless(step_s=0.01)
 sys.exit(__main__.main(sys.argv[1:]))
@@ -58,7 +91,7 @@ def ready(client):
         return False
 
 
-def test_a_server_starts_draws_and_ends_cleanly_on_sigterm_without_saying_what_people_wrote():
+def test_a_server_starts_draws_and_ends_cleanly_on_sigterm_without_saying_what_people_wrote(red_png):
     with process("-c", MISBEHAVING) as (running, client):
         eventually(lambda: ready(client))
         drawn = client.post("/invocations", json=text_to_image(prompt=CANARY))
@@ -71,9 +104,17 @@ def test_a_server_starts_draws_and_ends_cleanly_on_sigterm_without_saying_what_p
             text_to_image(**{CANARY: 1}),
             text_to_image(override_settings={CANARY: 1}),
             text_to_image(prompt=f"crash {CANARY}"),
+            text_to_image(prompt=f"leave {CANARY}"),
+            {
+                "task": "extras-single-image",
+                "extras_single_payload": {"image": red_png, "upscaler_1": CANARY},
+            },
+            {"task": "extras-single-image", "extras_single_payload": {"image": CANARY}},
+            {"task": "extras-batch-images", "extras_batch_payload": {"imageList": [{"name": CANARY}]}},
+            {"task": "interrogate", "interrogate_payload": {"image": red_png, "model": CANARY}},
         ]
         statuses = [client.post("/invocations", json=body).status_code for body in refused]
-        assert statuses == [422, 400, 422, 400, 400, 500]
+        assert statuses == [422, 400, 422, 400, 400, 500, 500, 422, 400, 400, 422]
         client.post("/invocations", content=f'{{"prompt": "{CANARY}"')
         client.post("/control/cancel", json={"id": CANARY})
         client.get(f"/{CANARY}")
@@ -82,7 +123,12 @@ def test_a_server_starts_draws_and_ends_cleanly_on_sigterm_without_saying_what_p
         said = running.stdout.read()
         assert running.wait(10) == 0
     assert "text-to-image 64x64, 2 steps of Euler, 1 pictures" in said
-    assert "engine crash: ValueError" in said
+    assert "engine crash: RuntimeError in generate" in said
+    assert "engine crash: SystemExit in generate" in said
+    assert "thread helper ended: ValueError in crash" in said
+    assert "UserWarning in" in said
+    assert re.search(r"diffusers\.pipelines, <string>:\d+: words withheld\n", said)
+    assert re.search(r"library, <string>:\d+: words withheld \(ValueError in crash", said)
     assert CANARY not in said
 
 
