@@ -124,6 +124,12 @@ def test_unknown_keys_beside_the_payload_are_ignored(client):
     draw(client, {**text_to_image(), "id": "x", "quality": 95, "vae": None, "extras_single_payload": {}})
 
 
+@pytest.mark.parametrize(("vae", "named"), [("x.vae.pt", True), ("Automatic", False), ("None", False)])
+def test_a_vae_beside_the_payload_is_ignored_and_named(client, vae, named):
+    notes = info(draw(client, {**text_to_image(), "vae": vae}))["notes"]
+    assert ("without effect here: vae" in notes) is named
+
+
 @pytest.mark.parametrize("name", ["stripes", "0000000000", "stripes [0000000000]"])
 def test_a_model_may_be_named_by_name_title_or_hash(client, name):
     draw(client, {**text_to_image(), "model": name})

@@ -8,13 +8,15 @@ import zlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from container.serving.drawing_task import DrawingTask
 from container.serving.errors import ServingError
 from container.serving.invocation import parse_invocation
 from container.serving.pattern_engine import PatternEngine
 from container.serving.settings import Limits
-from container.serving.webui_fields import IMG2IMG, TXT2IMG
+from container.serving.webui_fields import EXTRAS_BATCH, EXTRAS_SINGLE, IMG2IMG, TXT2IMG
+from tests.container.conftest import encoded
 from tests.container.served import SEED_PAYLOAD, image_to_image, serving, text_to_image
 
 
@@ -248,6 +250,9 @@ PAYLOADS = st.dictionaries(FIELDS | st.text(), JSON, max_size=6) | st.dictionari
 
 
 TASKS = {"txt2img_payload": "text-to-image", "img2img_payload": "image-to-image"}
+EXTRAS = {"extras_single_payload": EXTRAS_SINGLE, "extras_batch_payload": EXTRAS_BATCH}
+EXTRAS_TASKS = {"extras_single_payload": "extras-single-image", "extras_batch_payload": "extras-batch-images"}
+PICTURE = encoded(Image.new("RGB", (30, 20)))
 
 
 def understood_or_refused(body):
@@ -273,3 +278,18 @@ def test_any_payload_is_either_understood_or_refused(key, payload):
     assert 1 <= sum(batch.batch_size for batch in result.batches) <= Limits().max_images
     assert {batch.sampler_name for batch in result.batches} <= set(PatternEngine().catalogue().samplers)
     json.dumps(result.parameters, allow_nan=False)
+
+
+@settings(max_examples=150, deadline=None)
+@given(key=st.sampled_from(sorted(EXTRAS)), data=st.data())
+def test_any_extras_payload_is_either_understood_or_refused(key, data):
+    fields = st.sampled_from(sorted(EXTRAS[key]))
+    changes = data.draw(st.dictionaries(fields, JSON | st.integers(0, 9000) | st.floats(0, 9), max_size=3))
+    plain = {"image": PICTURE} if key == "extras_single_payload" else {"imageList": [{"data": PICTURE}] * 2}
+    payload = {**plain, "upscaler_1": "Lanczos", **changes}
+    result = understood_or_refused({"task": EXTRAS_TASKS[key], key: payload})
+    if isinstance(result, ServingError):
+        assert result.status in {400, 422}
+        return
+    width, height = result.scaling.result(30, 20) if result.upscaler else (30, 20)
+    assert 1 <= width * height * len(result.files) <= Limits().max_pixels
