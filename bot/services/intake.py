@@ -177,17 +177,17 @@ def _create_once(core: Core, job: Job, guard: Guard, settings: Settings) -> None
     except Refused:  # what was remembered may be long settled
         person = _hold(core, job, core.jobs.person(job.tenant, job.person), settings)
     person = dataclasses.replace(person, write_token=job.write_token)
-    core.jobs.create(
-        (dataclasses.replace(job, tag=person.tag),), person=person, guard=guard, now=core.clock.now()
-    )
+    held = dataclasses.replace(job, tag=person.tag, quota_day=person.day)
+    core.jobs.create((held,), person=person, guard=guard, now=core.clock.now())
     core.people.saw(person)
 
 
 def _hold(core: Core, job: Job, person: Person, settings: Settings) -> Person:
+    """Around midnight clocks differ: a day that somebody's clock has begun is not taken back."""
     return hold(
         person,
         cost=job.cost,
-        day=job.quota_day,
+        day=max(job.quota_day, person.day),
         limit=core.policy.daily_limit,
         virtual_time=settings.virtual_time,
     )

@@ -174,6 +174,20 @@ def test_a_slow_store_ends_in_a_refusal_within_two_seconds(core):
     assert refusal_of(lambda: ask(slow)) == "not_confirmed"
 
 
+def test_around_midnight_a_slow_clock_does_not_give_back_the_new_day(core):
+    midnight = (core.clock.now() // 86_400 + 1) * 86_400
+    core.clock.advance(midnight - 1 - core.clock.now())
+    ahead = dataclasses.replace(core, clock=ManualClock(midnight + 1))
+    jobs = [
+        ask(asked, f"fox {number}", key=f"k{number}").job for number, asked in enumerate((ahead, core, ahead))
+    ]
+
+    person = core.jobs.person("T1", "U1")
+
+    assert person.held == sum(job.cost for job in jobs)
+    assert {core.jobs.get(job.id).quota_day for job in jobs} == {person.day}
+
+
 def test_a_process_that_was_frozen_does_not_accept_what_was_given_up(core):
     class Frozen(SqliteCells):
         def look(self, keys, **rest):
