@@ -10,13 +10,14 @@ import pytest
 
 from bot.aws.journal import COUNTED
 from bot.aws.sqs_queue import body_of
-from bot.domain.errors import Busy, Rejected, Unavailable
+from bot.domain import messages
+from bot.domain.errors import Ambiguous, Busy, JobMoved, Rejected, Unavailable
 from bot.domain.job import Outcome, SinkKind, State, state_of
 from bot.domain.transitions import is_open
 from bot.functions.jobs import Failures, Results, Worker
 from bot.functions.upkeep import Sweeper
 from bot.local.poll_sink import PollSink
-from bot.ports import CounterRaise
+from bot.ports import CounterRaise, Index
 from bot.services.rows import IN_FLIGHT
 from bot.services.sweep import BATCH
 from tests.aws.functions import (
@@ -32,6 +33,7 @@ from tests.aws.functions import (
     sqs_record,
     with_time,
 )
+from tests.aws.test_front import command, event, front
 from tests.simulation.world import OUTPUT
 
 
@@ -190,6 +192,82 @@ class TestRows:
 
         assert outcome(core, job) is Outcome.ENDPOINT_DOWN
         assert core.jobs.counter(IN_FLIGHT) == 0
+
+    def test_a_row_deleted_under_a_worker_has_no_effect_and_fails_nothing(self, core):
+        job = accepted(core)
+        vanishing = beside(core, jobs=Vanishing(core.jobs))
+
+        answer = Worker(vanishing, ours=OURS)(records(sqs_record(body_of(job.id))), with_time())
+
+        assert answer == {"batchItemFailures": []}
+        assert vanishing.endpoint.submitted == []
+
+    def test_a_row_deleted_under_its_result_is_counted_and_has_no_effect(self, core):
+        job = submitted(core)
+        core.objects.put(f"out/{TENANT}/{job.id}.out", OUTPUT)
+        vanishing = beside(core, jobs=Vanishing(core.jobs))
+
+        Results(vanishing, ours=OURS)(arrived(f"out/{TENANT}/{job.id}.out"), with_time())
+
+        assert vanishing.journal.named("result_overtaken") == [{"job": job.id}]
+        assert vanishing.journal.named("resolved") == []
+
+
+class TestAccepting:
+    """Nobody is told that a job runs which does not, and nobody is left without an answer."""
+
+    @pytest.mark.parametrize(
+        ("error", "told"),
+        [
+            (Busy("ThrottlingException"), "busy"),
+            (Unavailable("ExpiredTokenException"), "not_confirmed"),
+            (Ambiguous("ReadTimeoutError"), "not_confirmed"),
+            (Rejected("AccessDeniedException"), "peer_down"),
+        ],
+        ids=lambda value: getattr(value, "code", value),
+    )
+    def test_a_table_that_refuses_for_ever_is_told_to_the_person(self, core, error, told):
+        unlucky = beside(core, jobs=Refusing(core.jobs, "create", error=error))
+        facts = {"wait": 1} if told == "busy" else {}
+
+        assert said(unlucky) == messages.refusal(told, facts)
+        assert core.jobs.query(Index.OPEN, partition=TENANT, limit=1).jobs == ()
+        assert unlucky.queue.take(0) is None
+        assert unlucky.journal.named("slack_door_error") or unlucky.journal.named("create_retried")
+
+    @pytest.mark.parametrize("error", [Busy("ThrottlingException"), Unavailable("ExpiredTokenException")])
+    def test_settings_that_cannot_be_read_accept_nothing(self, core, error):
+        unlucky = beside(core, cells=Refusing(core.cells, "look", error=error))
+
+        assert said(unlucky)
+        assert core.jobs.query(Index.OPEN, partition=TENANT, limit=1).jobs == ()
+        assert unlucky.journal.named("slack_door_error")
+
+
+def said(core):
+    """What Slack shows who typed a line."""
+    answer = front(core)(event(command()), None)
+    assert answer["statusCode"] == 200
+    return json.loads(answer["body"])["text"]
+
+
+class Vanishing:
+    """Rows of which each is read once and then gone."""
+
+    def __init__(self, jobs):
+        self._jobs, self._seen = jobs, set()
+
+    def __getattr__(self, name):
+        return getattr(self._jobs, name)
+
+    def get(self, job_id):
+        if job_id in self._seen:
+            return None
+        self._seen.add(job_id)
+        return self._jobs.get(job_id)
+
+    def transition(self, after, **_):
+        raise JobMoved(after.id)
 
 
 class Wide(RememberingEndpoint):
