@@ -25,9 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     host, port = listening.getsockname()[:2]
     sys.stdout.write(f"http://{host}:{port}/ engine {options.engine}: {ENGINES[options.engine]}\n")
     sys.stdout.flush()
-    guard_output()
     with listening:
         engine = open_engine(options.engine)
+        guard_output()
         serve(engine, listening=listening, settings=settings, folder=folder)
     return 0
 
