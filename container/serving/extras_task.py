@@ -12,7 +12,7 @@ from html import escape
 from typing import Any, ClassVar
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from container.serving.ai_mark import source_of
 from container.serving.engine import Catalogue, Engine, EngineInfo, OnStep, Picture, UpscaleRequest
@@ -97,7 +97,7 @@ class ExtrasTask:
 
     def _upscaled(self, engine: Engine, file: bytes) -> Picture:
         with Image.open(io.BytesIO(file)) as image:
-            opened = _on_white(image)
+            opened = _on_white(ImageOps.exif_transpose(image))
         if self.upscaler is None:
             return np.asarray(opened)
         width, height = self.scaling.result(*opened.size)
@@ -175,11 +175,17 @@ def _check_pixels(files: Sequence[bytes], scaling: Scaling | None, *, limits: Li
     if _pixels(sent) > limits.init_image_pixels:
         raise BadRequest(f"at most {limits.init_image_pixels // 10**6} megapixels in all", field="imageList")
     field = "upscaling_resize_w" if scaling and scaling.size else "upscaling_resize"
-    results = [scaling.result(*size) for size in sent] if scaling else sent
+    results = [_larger(scaling, *size) for size in sent] if scaling else sent
     if _pixels(results) > limits.max_pixels:
         raise BadRequest(f"would be more than {limits.max_pixels // 10**6} megapixels in all", field=field)
     if any(max(size) > _LONGEST_SIDE for size in results):
         raise BadRequest(f"a side would be longer than {_LONGEST_SIDE} pixels", field=field)
+
+
+def _larger(scaling: Scaling, width: int, height: int) -> tuple[int, int]:
+    """The result, or that of the picture on its side: which way a photo is meant only its EXIF knows."""
+    upright, turned = scaling.result(width, height), scaling.result(height, width)
+    return upright if upright[0] * upright[1] >= turned[0] * turned[1] else turned
 
 
 def _pixels(sizes: Sequence[tuple[int, int]]) -> int:

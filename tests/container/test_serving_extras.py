@@ -104,6 +104,16 @@ class TestUpscaling:
         clear = encoded(Image.new("RGBA", (8, 8), (9, 9, 9, 0)))
         assert the_picture(answered(client, single(clear))).getpixel((3, 3)) == (255, 255, 255)
 
+    def test_a_photo_stored_on_its_side_comes_back_upright(self, client):
+        turned = Image.Exif()
+        turned[0x0112] = 6  # orientation: rotate by 90 degrees to the right to see it upright
+        file = io.BytesIO()
+        HALVES.save(file, "JPEG", exif=turned)
+        upscaled = the_picture(answered(client, single(base64.b64encode(file.getvalue()).decode())))
+        assert upscaled.size == (80, 120)
+        assert upscaled.getpixel((40, 30)) == pytest.approx((255, 0, 0), abs=4)
+        assert upscaled.getpixel((40, 90)) == pytest.approx((0, 0, 255), abs=4)
+
     def test_face_restoration_that_was_asked_for_in_vain_is_named(self, client):
         assert (
             "<p>without effect here: gfpgan_visibility</p>"
