@@ -1,7 +1,10 @@
 """The invariants: what must hold when everything has settled, whatever went wrong on the way."""
 
-from bot.domain.job import Outcome, State, state_of
+from collections import Counter
+
+from bot.domain.job import Job, Outcome, State, state_of
 from bot.domain.steps import MAX_SUBMISSIONS
+from bot.services.rows import month_key
 from tests.simulation.world import TENANT, World, in_flight
 
 MOST_EFFECTS_A_JOB = 60
@@ -22,10 +25,21 @@ def violations(world: World) -> list[str]:
             found.append(f"{user}: quota held {person.held}, spent {person.spent}, should be 0 and {spent}")
     if in_flight(world) != 0:
         found.append(f"window not freed: {in_flight(world)}")
+    found += _of_ledger(world, list(rows.values()))
     effects = sum(1 for site, _ in world.plan.sites if site.startswith(("chat", "endpoint")))
     if effects > MOST_EFFECTS_A_JOB * len(rows):
         found.append(f"{effects} outside calls for {len(rows)} jobs")
     return found + world.changed
+
+
+def _of_ledger(world: World, jobs: list[Job]) -> list[str]:
+    """Every month's counter is what the jobs admitted in it burned; nothing stays booked beside."""
+    burned: Counter[str] = Counter()
+    for job in jobs:
+        if job.admitted_at is not None:
+            burned[month_key(job.admitted_at)] += job.cost * job.submissions
+    booked = {month: world.store.counter(month) for month in burned}
+    return [] if booked == burned else [f"booked {booked}, burned {dict(burned)}"]
 
 
 def _of_job(world: World, job) -> list[str]:

@@ -61,7 +61,7 @@ def quota_not_given_back(patch: pytest.MonkeyPatch) -> None:
 
 def window_not_freed(patch: pytest.MonkeyPatch) -> None:
     """A decided job keeps its place in the endpoint's window."""
-    patch.setattr(rows, "_settled_counters", lambda core, job, result: ())
+    patch.setattr(rows, "_settled_counters", lambda job, result: ())
 
 
 def never_looks_for_objects(patch: pytest.MonkeyPatch) -> None:
