@@ -109,6 +109,7 @@ _FAILURES = {
     "cancelled": Outcome.CANCELLED,
     "expired": Outcome.WAITED_TOO_LONG,
     "not_ready": Outcome.ENDPOINT_DOWN,
+    "not_supported": Outcome.ENGINE_REFUSED,
     "out_of_memory": Outcome.OUT_OF_MEMORY,
     "stuck": Outcome.TIMED_OUT,
     "timeout": Outcome.TIMED_OUT,
