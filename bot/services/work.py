@@ -168,6 +168,8 @@ def _find_announcement(hand: Hand, job: Job) -> Job | None:
         core.journal.event("announce_unverified", job=job.id, code=no.code)
         ref = None
     except PeerError as later:
+        if _is_too_late(core, job):
+            return _cannot_post(hand, job)
         hand.retry_later(job, asked=_asked(later))
         return None
     if ref is not None:
@@ -299,6 +301,8 @@ def _confirm(hand: Hand, job: Job) -> Job | None:
         core.journal.event("delivery_unverified", job=job.id, code=no.code)
         return _cannot_deliver(hand, job)
     except PeerError as later:
+        if _is_too_late(core, job):
+            return _cannot_deliver(hand, job)
         hand.retry_later(job, asked=_asked(later))
         return None
     if seen:

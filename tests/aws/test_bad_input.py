@@ -169,6 +169,33 @@ class TestRows:
         assert outcome(core, job) is Outcome.WAITED_TOO_LONG
         assert not is_open(core.jobs.get(job.id))
 
+    def test_a_job_whose_card_can_never_be_looked_for_ends_all_the_same(self, core):
+        job = accepted(core)
+        lost = Refusing(PollSink(), "announce", error=Ambiguous("reply_lost"))
+        closed = beside(
+            core, sinks={SinkKind.POLL: Refusing(lost, "find_announcement", error=Busy("ratelimited"))}
+        )
+
+        for _ in range(40):
+            core.clock.advance(3600)
+            sweep(closed)
+
+        assert outcome(core, job) is Outcome.WAITED_TOO_LONG
+        assert not is_open(core.jobs.get(job.id))
+
+    def test_a_job_whose_share_can_never_be_looked_for_ends_all_the_same(self, core):
+        job = submitted(core)
+        core.objects.put(f"out/{TENANT}/{job.id}.out", OUTPUT)
+        blind = Refusing(PollSink(), "delivered", error=Busy("ratelimited"))
+        closed = beside(core, sinks={SinkKind.POLL: blind})
+
+        for _ in range(40):
+            core.clock.advance(3600)
+            sweep(closed)
+
+        assert core.jobs.get(job.id).final_outcome is Outcome.CANNOT_DELIVER
+        assert not is_open(core.jobs.get(job.id))
+
     @pytest.mark.parametrize("error", [Busy("ThrottlingException"), Unavailable("ExpiredTokenException")])
     def test_a_job_that_cannot_be_submitted_again_ends_all_the_same(self, core, error):
         job = submitted(core)
