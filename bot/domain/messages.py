@@ -86,7 +86,7 @@ REFUSALS: Mapping[str, str] = {
     "other_workspace": "This app works for members of its own workspace only.",
     "prompt": "This line cannot be drawn as it stands.",
     "cannot_post": "I cannot post in this channel. Invite me with /invite @Imagine and press again.",
-    "busy": "Slack asks for a short pause. Press again in {wait} s.",
+    "busy": "Too much is asked for at once just now; nothing was changed. Try again in {wait} s.",
     "peer_down": "That did not work just now; nothing was changed. Try again in a minute.",
     "full_size_underway": "Picture {number} is on its way into the thread.",
     "full_size_there": "Picture {number} is in the thread already.",
