@@ -176,9 +176,7 @@ class OnAws:
         del home
         self._slack = slack
         self._cloud = account()
-        self._times = dataclasses.replace(
-            times, sweep_every=max(times.sweep_every, 0.3), endpoint_patience=1.5
-        )
+        self._times = dataclasses.replace(times, sweep_every=max(times.sweep_every, 0.3))
         self._log = io.StringIO()
         chosen = dict(settings or {})
         self._window = int(chosen.pop("IMAGINE_WINDOW", "3"))

@@ -1,12 +1,15 @@
 """Whatever the engine does wrong, the card ends in one plain sentence and a Retry that works."""
 
 import base64
+import dataclasses
 
 import pytest
 
 from bot.domain.job import Outcome
 from bot.domain.messages import OUTCOMES
 from container.serving.errors import BadRequest, OutOfMemory, UnknownName
+from tests.scenarios.conftest import MakeStack
+from tests.scenarios.one_machine import TIMES
 from tests.scenarios.stack import Stack, has_ended
 
 CUT_OFF = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").decode()
@@ -97,7 +100,16 @@ def test_what_waits_for_an_unhealthy_container_is_drawn_by_the_one_that_replaces
     assert stack.outcomes() == [Outcome.ENGINE_FAILED] * 3 + [Outcome.OK]
 
 
-def test_an_endpoint_that_does_not_answer_is_one_outcome_with_a_retry(stack: Stack):
+@pytest.fixture
+def impatient(make_stack: MakeStack) -> Stack:
+    """A stack that gives an endpoint up that does not take a job within a moment."""
+    made = make_stack(times=dataclasses.replace(TIMES, endpoint_patience=1.5))
+    made.bot.open()
+    return made
+
+
+def test_an_endpoint_that_does_not_answer_is_one_outcome_with_a_retry(impatient: Stack):
+    stack = impatient
     stack.lose_endpoint()
     stack.imagine("a red fox")
 
@@ -109,7 +121,8 @@ def test_an_endpoint_that_does_not_answer_is_one_outcome_with_a_retry(stack: Sta
     stack.until(lambda: stack.files(card))
 
 
-def test_while_the_endpoint_is_down_the_card_says_so(stack: Stack):
+def test_while_the_endpoint_is_down_the_card_says_so(impatient: Stack):
+    stack = impatient
     stack.lose_endpoint()
     stack.imagine("a red fox")
 
