@@ -42,27 +42,25 @@ def png(picture: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize(
-    "name", ["evergreen tree", "thumbs up", "fire", "mobile phone", "coin", "blue heart"]
-)
+@pytest.mark.parametrize("name", ["cat", "dog", "rocket", "castle", "octopus", "guitar", "blue heart"])
 def test_the_named_thing_is_drawn(engine: EmbeddedEngine, name: str) -> None:
     """In most of four pictures the thing is the first of all 637 by likeness."""
     drawing = draw(
         engine, DrawRequest(prompt=f"a {name}", width=256, height=256, steps=20, seed=100, batch_size=4)
     )
     nearest = NearestThing()
-    assert sum(nearest.of(picture) == name for picture in drawing.images) >= 2
+    assert sum(nearest.of(picture) == name for picture in drawing.images) >= 3
 
 
 @pytest.mark.parametrize(
-    ("colour", "rgb"), [("red", (220, 30, 30)), ("green", (60, 180, 60)), ("blue", (40, 90, 220))]
+    ("colour", "rgb"), [("red", (220, 30, 30)), ("green", (170, 210, 70)), ("blue", (40, 90, 220))]
 )
 def test_a_colour_word_colours_the_thing(
     engine: EmbeddedEngine, colour: str, rgb: tuple[int, int, int]
 ) -> None:
     request = DrawRequest(prompt=f"a {colour} apple", width=64, height=64, steps=20, seed=200, batch_size=4)
     middles = [picture[24:40, 24:40].mean(axis=(0, 1)) for picture in draw(engine, request).images]
-    others = np.array([(220, 30, 30), (60, 180, 60), (40, 90, 220), (240, 200, 40), (255, 255, 255)])
+    others = np.array([(220, 30, 30), (170, 210, 70), (40, 90, 220), (240, 200, 40), (255, 255, 255)])
     nearest = [tuple(others[np.square(others - middle).sum(axis=1).argmin()]) for middle in middles]
     assert nearest.count(rgb) >= 3
 
@@ -95,14 +93,13 @@ def test_a_weak_variation_differs_less_than_a_strong_one(engine: EmbeddedEngine)
 
 
 def test_strength_says_how_far_a_given_picture_is_left(engine: EmbeddedEngine) -> None:
-    start = draw(engine, replace(APPLE, prompt="a green apple", steps=20)).images[0]
+    start = draw(engine, replace(APPLE, prompt="a cat", steps=20)).images[0]
+    wanted = replace(APPLE, prompt="a purple cat", steps=20, init_images=(png(start),))
     drawn = {
-        strength: draw(
-            engine, replace(APPLE, steps=20, init_images=(png(start),), denoising_strength=strength)
-        ).images[0]
-        for strength in (0.0, 0.2, 1.0)
+        strength: draw(engine, replace(wanted, denoising_strength=strength)).images[0]
+        for strength in (0.0, 0.1, 1.0)
     }
-    left = [difference(start, drawn[strength]) for strength in (0.0, 0.2, 1.0)]
+    left = [difference(start, drawn[strength]) for strength in (0.0, 0.1, 1.0)]
     assert left == sorted(left)
     assert left[0] < 20
 
