@@ -6,6 +6,7 @@ missing setting fails the start, naming it, instead of every event.
 """
 
 import functools
+import gc
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -33,4 +34,7 @@ def __getattr__(name: str) -> Handler:
 def _built(name: str) -> Handler:
     """The function, once a process. Raises ConfigError naming every missing setting."""
     build: Callable[[], Handler] = getattr(import_module(BUILDERS[name]), name)
-    return build()
+    built = build()
+    gc.collect()
+    gc.freeze()  # what a start has made lives as long as the process: no collection need walk it again
+    return built

@@ -14,13 +14,17 @@ from unittest import mock
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-from bot.bootstrap_aws import deployment, slack
-from bot.functions.front import Front
+from bot import handlers
+from bot.handlers import Handler
 from tests.benchmarks.aws_stub import SECRET, SIGNING_SECRET
 from tests.benchmarks.cold_import import ENVIRONMENT
 from tests.benchmarks.figures import row
 
 WARM_UP, COUNTED = 50, 1000
+SETTINGS = {
+    "IMAGINE_DAILY_GPU_SECONDS": "1000000000",
+    "SLACK_SIGNING_SECRET_REF": f"ssm:{SIGNING_SECRET}",
+}
 
 
 def main() -> None:
@@ -30,8 +34,8 @@ def main() -> None:
     assert stub.stdout is not None
     address = f"http://127.0.0.1:{stub.stdout.readline().strip()}"
     try:
-        with mock.patch.dict("os.environ", {**ENVIRONMENT, "AWS_ENDPOINT_URL": address}):
-            front = _front()
+        with mock.patch.dict("os.environ", {**ENVIRONMENT, **SETTINGS, "AWS_ENDPOINT_URL": address}):
+            front = handlers.slack
             samples = [_one(front, number) for number in range(WARM_UP + COUNTED)][WARM_UP:]
         with urlopen(address) as told:
             calls = json.load(told)
@@ -44,16 +48,7 @@ def main() -> None:
     print(f"AWS calls of {WARM_UP + COUNTED} accepts: {counts}")
 
 
-def _front() -> Front:
-    settings = {
-        **ENVIRONMENT,
-        "IMAGINE_DAILY_GPU_SECONDS": "1000000000",
-        "SLACK_SIGNING_SECRET_REF": f"ssm:{SIGNING_SECRET}",
-    }
-    return slack(deployment("slack", settings))
-
-
-def _one(front: Front, number: int) -> tuple[float, float]:
+def _one(front: Handler, number: int) -> tuple[float, float]:
     fields = {
         "command": "/imagine",
         "text": f"a red fox number {number} in the snow --ar 16:9",

@@ -327,7 +327,7 @@ class OnAws:
             settings=config.load_deployed(self._stack_settings),
             clients=self._clients,
             clock=SystemClock(),
-            journal=LambdaJournal(service=f"imagine-test-{next(NUMBERS)}", function="all", stream=self._log),
+            journal=LambdaJournal(service=f"scenario-{next(NUMBERS)}", function="all", stream=self._log),
             opened=self._connections,
         )
         reading = dataclasses.replace(deployed, clients=self._cloud.clients)
