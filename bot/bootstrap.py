@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -27,21 +27,13 @@ from bot.local.web_server import Handle, PlainReply, Reply, WebServer
 from bot.local.word_rules import WordRules
 from bot.policy import blocked_phrases, policy_of
 from bot.ports import Sink
-from bot.services.core import Core, Process
+from bot.services.core import Core, Process, Refit, as_built
 from bot.slack.app import create_app
 from bot.slack.receiver import Receiver
 from bot.slack.settings import Mention, SlackSettings
 from bot.slack.socket import SocketRunner
 from bot.slack.thread_sink import SlackThreadSink
 from bot.slack.web import FixedToken, SlackWeb
-
-Refit = Callable[[Core], Core]
-"""Changes the rules, or puts something in front of the ports, before anything runs: for tests and drills."""
-
-
-def as_built(core: Core) -> Core:
-    """The refit that changes nothing."""
-    return core
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ A person waits while that function starts, so what only the others need (picture
 `bot.bootstrap_workers`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot import config
@@ -27,7 +27,7 @@ from bot.local.system import SecretIds, SystemClock, SystemRandomness
 from bot.local.word_rules import WordRules
 from bot.policy import blocked_phrases, policy_of
 from bot.ports import Sink
-from bot.services.core import Core, Process
+from bot.services.core import Core, Process, Refit, as_built
 from bot.services.settings import Bulletin
 from bot.slack.app import create_app
 from bot.slack.receiver import Receiver
@@ -46,14 +46,6 @@ NEEDED = (
     "SLACK_SIGNING_SECRET_REF",
 )
 """Every function has the whole environment, so that a wrong deployment shows at the first start of any."""
-
-Refit = Callable[[Core], Core]
-"""Changes the rules, or puts something in front of the ports, before anything runs: for tests and drills."""
-
-
-def as_built(core: Core) -> Core:
-    """The refit that changes nothing."""
-    return core
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

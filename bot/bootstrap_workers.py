@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from bot.aws.endpoint_snapshot import EndpointSnapshot
 from bot.aws.events import Ours
-from bot.bootstrap_aws import Deployment, Refit, as_built, core_of, deployment
+from bot.bootstrap_aws import Deployment, core_of, deployment
 from bot.config import Config
 from bot.domain.job import SinkKind
 from bot.functions.jobs import Failures, Results, Worker
 from bot.functions.upkeep import AdminDesk, Sweeper
-from bot.services.core import Core
+from bot.services.core import Core, Refit, as_built
 from bot.slack.thread_sink import SlackThreadSink
 
 

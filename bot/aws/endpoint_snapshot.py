@@ -14,8 +14,8 @@ from bot.aws.clients import Clients
 from bot.aws.peer_errors import peer_errors
 from bot.domain.errors import CellMoved, PeerError, Rejected
 from bot.ports import Cells, Journal, Warmth
+from bot.services.settings import ENDPOINT
 
-CELL = "endpoint"
 FRESH_FOR = 300.0
 """Seconds after which an unchanged snapshot is written again: its age tells whether the sweep runs."""
 
@@ -86,11 +86,11 @@ class EndpointSnapshot:
         except PeerError as error:
             self._journal.event("endpoint_look_failed", code=error.code)
             return
-        cell = cells.read(CELL)
+        cell = cells.read(ENDPOINT)
         if cell is not None and not _is_news(told, cell.value):
             return
         try:
-            cells.write(CELL, told, expected=cell.version if cell else 0)
+            cells.write(ENDPOINT, told, expected=cell.version if cell else 0)
         except CellMoved:
             self._journal.event("endpoint_look_overtaken")
 

@@ -1,6 +1,6 @@
 """What every use case is given: the ports, the rules and who is asking."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bot.domain.job import Job, SinkKind
@@ -93,3 +93,12 @@ class Core:
     @property
     def times(self) -> Times:
         return self.policy.times
+
+
+Refit = Callable[[Core], Core]
+"""Changes the rules, or puts something in front of the ports, before anything runs: for tests and drills."""
+
+
+def as_built(core: Core) -> Core:
+    """The refit that changes nothing."""
+    return core

@@ -20,7 +20,7 @@ def s3_front(cloud: Cloud) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name for it)
             """Say nothing."""
 
         def answer(self) -> None:

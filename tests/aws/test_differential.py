@@ -286,7 +286,7 @@ def whole_index(jobs: Jobs, index: Index, partition: str) -> list[Job]:
 
 def test_sqlite_and_dynamodb_answer_alike(cloud: Cloud):
     run_state_machine_as_test(  # a factory is as good as a class, whatever its annotation says
-        lambda: Twins(cloud),  # type: ignore[arg-type]
+        lambda: Twins(cloud),  # type: ignore[arg-type]  # a factory does, as Hypothesis documents
         settings=settings(
             max_examples=12,
             stateful_step_count=40,

@@ -172,7 +172,7 @@ def test_what_cannot_be_drawn_is_refused_with_a_reason(
     engine: EmbeddedEngine, changes: dict[str, object], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        draw(engine, replace(APPLE, **changes))  # type: ignore[arg-type]
+        draw(engine, replace(APPLE, **changes))  # type: ignore[arg-type]  # of several types
 
 
 def test_nothing_is_drawn_before_set_up() -> None:

@@ -324,7 +324,7 @@ def odd_container(play: Play) -> Iterator[tuple[str, "queue.Queue[dict[str, str]
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name for it)
             """Say nothing."""
 
         def do_GET(self) -> None:

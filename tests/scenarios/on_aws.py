@@ -23,14 +23,15 @@ from botocore.config import Config as ClientConfig
 from bot import bootstrap_aws, bootstrap_workers, config
 from bot.aws.clients import Clients
 from bot.aws.journal import LambdaJournal
-from bot.bootstrap_aws import Deployment, Refit
+from bot.bootstrap_aws import Deployment
 from bot.domain.job import Job, output_key
 from bot.domain.times import Times
+from bot.functions.attempts import HandlerFailed
 from bot.local.journal import ListJournal
 from bot.local.system import SystemClock
 from bot.local.web_server import WebServer
-from bot.ports import Endpoint, EndpointState, Index
-from bot.services.core import Core
+from bot.ports import Endpoint, EndpointState
+from bot.services.core import Core, Refit
 from bot.services.settings import Bulletin
 from bot.slack.receiver import Response
 from bot.slack.web import SlackWeb
@@ -39,9 +40,10 @@ from infra.local.sagemaker.endpoint import AsyncEndpoint, EndpointConfig
 from infra.local.sagemaker.runtime import SagemakerRuntime
 from infra.local.slack.testing import LocalSlack
 from tests.aws.cloud import Cloud
+from tests.scenarios.looking import TEAM, Looking
 from tests.scenarios.mortality import Fate, Killed
-from tests.scenarios.one_machine import SIDE, STEPS, TEAM, TIMES
-from tests.scenarios.stack import ROBIN, YOU
+from tests.scenarios.one_machine import SIDE, STEPS, TIMES
+from tests.scenarios.stack import ROBIN
 
 MODEL = "imagine-test"
 POLL_SECONDS = 0.02
@@ -161,7 +163,7 @@ class Functions:
         self.sweep = bootstrap_workers.sweep(deployed, refit=refit)
 
 
-class OnAws:
+class OnAws(Looking):
     """The bot of one workspace as deployed, with times in fractions of seconds."""
 
     def __init__(
@@ -251,22 +253,6 @@ class OnAws:
     def repeat_result_event(self, job: Job) -> None:
         self._ready.result(self._arrival(output_key(job)), Context())
 
-    def jobs(self, user: str = YOU) -> list[Job]:
-        page = self._reader.jobs.query(Index.PERSON, partition=f"{TEAM}/{user}", limit=50)
-        return list(reversed(page.jobs))
-
-    def object_bytes(self, key: str) -> bytes | None:
-        return self._reader.objects.get(key)
-
-    def put_object(self, key: str, body: bytes) -> None:
-        self._reader.objects.put(key, body)
-
-    def gpu_time_used(self, user: str = YOU) -> int:
-        return self._reader.jobs.person(TEAM, user).used
-
-    def in_flight(self) -> int:
-        return self._reader.jobs.counter("in_flight")
-
     @property
     def log(self) -> str:
         return self._log.getvalue()
@@ -331,7 +317,7 @@ class OnAws:
             opened=self._connections,
         )
         reading = dataclasses.replace(deployed, clients=self._cloud.clients)
-        self._reader = bootstrap_aws.core_of(reading, sinks={})
+        self._looking = bootstrap_aws.core_of(reading, sinks={})
         self._functions = Functions(deployed, self._refit)
         self.sweep()
 
@@ -408,7 +394,7 @@ class OnAws:
                 getattr(self._ready, function)(event, Context())
             except Killed:
                 self._events.put((function, event))
-            except Exception:
+            except HandlerFailed:
                 if pause is None:
                     raise
                 time.sleep(pause)

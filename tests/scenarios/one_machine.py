@@ -12,16 +12,15 @@ from bot import config
 from bot.bootstrap import SlackDoor, build_slack
 from bot.domain.job import Job
 from bot.domain.times import ONE_MACHINE, Times
-from bot.ports import Index
 from bot.services.core import Core
 from bot.services.sweep import sweep
 from bot.services.work import take_result
 from infra.local.children import free_port
 from infra.local.slack.testing import LocalSlack
+from tests.scenarios.looking import TEAM, Looking
 from tests.scenarios.mortality import Fate
-from tests.scenarios.stack import ROBIN, YOU
+from tests.scenarios.stack import ROBIN
 
-TEAM = "T0000000001"
 TIMES = dataclasses.replace(
     ONE_MACHINE,
     grace=0.5,
@@ -38,7 +37,7 @@ TIMES = dataclasses.replace(
 SIDE, STEPS = 64, 4
 
 
-class OneMachine:
+class OneMachine(Looking):
     """The bot of one workspace, as `bot.bootstrap` wires it, with times in fractions of seconds."""
 
     def __init__(
@@ -100,25 +99,6 @@ class OneMachine:
         """Say once more, or too early, that the job's object has arrived."""
         take_result(self._core, job.id)
 
-    def jobs(self, user: str = YOU) -> list[Job]:
-        """A person's rows, oldest first."""
-        page = self._core.jobs.query(Index.PERSON, partition=f"{TEAM}/{user}", limit=50)
-        return list(reversed(page.jobs))
-
-    def object_bytes(self, key: str) -> bytes | None:
-        return self._core.objects.get(key)
-
-    def put_object(self, key: str, body: bytes) -> None:
-        self._core.objects.put(key, body)
-
-    def gpu_time_used(self, user: str = YOU) -> int:
-        """GPU-milliseconds that count against the person's day."""
-        return self._core.jobs.person(TEAM, user).used
-
-    def in_flight(self) -> int:
-        """Places of the endpoint's window that are taken."""
-        return self._core.jobs.counter("in_flight")
-
     @property
     def log(self) -> str:
         """Everything it logged."""
@@ -136,6 +116,7 @@ class OneMachine:
 
     def _build(self) -> SlackDoor:
         self._door = build_slack(config.load(self._settings), log=self._log, refit=self._refit)
+        self._looking = self._core
         return self._door
 
     def _refit(self, core: Core) -> Core:

@@ -91,7 +91,7 @@ def _request(found: Mapping[str, Any]) -> AsyncRequest:
 
 
 def _members_of(operation: OperationModel) -> Mapping[str, Shape]:
-    members: Mapping[str, Shape] = operation.input_shape.members  # type: ignore[union-attr]
+    members: Mapping[str, Shape] = operation.input_shape.members  # type: ignore[union-attr]  # this one has input
     return members
 
 
