@@ -307,10 +307,16 @@ def _confirm(hand: Hand, job: Job) -> Job | None:
         return None
     if seen:
         return _finish(hand, job, delivered_at=now)
-    if now < (job.deliver_intent_at or 0.0) + core.times.share_patience:
+    if now < (job.deliver_intent_at or 0.0) + _share_patience(core, job):
         _look_again(hand, job)
         return None
     return hand.fact(job, "undeliver", deliver_intent_at=None, check_in=core.times.nudge_after)
+
+
+def _share_patience(core: Core, job: Job) -> float:
+    """A caller that has provably died sends nothing any more: only what it had sent may still be applied."""
+    died = job.lease_owner is not None and core.process.outlived(job.lease_owner)
+    return core.times.grace if died else core.times.share_patience
 
 
 def _look_again(hand: Hand, job: Job) -> None:

@@ -667,6 +667,44 @@ def test_a_delete_goes_on_until_everything_is_gone(core):
     assert core.jobs.get(job.id).removed_at is not None
 
 
+class Died(BaseException):
+    pass
+
+
+class DeadlySink(PollSink):
+    """The process dies as it is about to deliver, the first time."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def deliver(self, job):
+        self.calls += 1
+        if self.calls == 1:
+            raise Died
+        super().deliver(job)
+
+    def delivered(self, job):
+        return self.calls > 1
+
+
+@pytest.mark.parametrize(("alone", "waits_for"), [(True, "grace"), (False, "share_patience")])
+def test_a_delivery_that_died_before_its_call_is_made_as_soon_as_that_is_sure(alone, waits_for):
+    sink = DeadlySink()
+    core = build(sinks={SinkKind.POLL: sink})
+    job = ask(core).job
+    with pytest.raises(Died):
+        draw(core, job)
+    restarted = dataclasses.replace(core, process=Process(boot="another", alone=alone))
+    core.clock.advance(getattr(core.times, waits_for) - 1)
+    advance(restarted, job.id)
+    assert sink.calls == 1, "what was sent may still be applied"
+
+    core.clock.advance(2)
+    advance(restarted, job.id)
+    assert sink.calls == 2
+    assert core.jobs.get(job.id).final_outcome is Outcome.OK
+
+
 class ShowingSink(PollSink):
     def __init__(self, *failures):
         self.failures = list(failures)
