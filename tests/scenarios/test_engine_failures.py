@@ -54,7 +54,7 @@ def test_an_answer_without_a_picture_ends_in_a_plain_sentence(stack: Stack, body
         (OutOfMemory("no room"), Outcome.OUT_OF_MEMORY),
         (MemoryError(), Outcome.OUT_OF_MEMORY),
         (BadRequest("no such sampler"), Outcome.ENGINE_REFUSED),
-        (UnknownName("LoRA", "foxes", nearest=["fox"]), Outcome.UNKNOWN_MODEL),
+        (UnknownName("LoRA", "a red fox", nearest=["the red fox"]), Outcome.UNKNOWN_MODEL),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
@@ -63,7 +63,7 @@ def test_a_drawing_that_fails_names_what_helps(stack: Stack, failure: Exception,
     stack.imagine("a red fox")
 
     check_failed(stack, outcome)
-    assert "fox" not in stack.bot.log
+    assert "red fox" not in stack.bot.log
 
 
 def test_retry_after_a_failure_draws_into_the_thread(stack: Stack):
