@@ -4,7 +4,7 @@ PORT ?= 3000
 VENV := .venv
 BIN := $(VENV)/bin
 UV_COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-header
+	--no-emit-index-url --no-emit-find-links --no-header --override requirements/without-torch.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick check lint types imports unit bench docs screenshots lock clean browser-deps
@@ -49,7 +49,7 @@ browser-deps:
 lock: ## write requirements/*.txt anew from requirements/*.in (needs uv)
 	@$(BIN)/python -m pip install --quiet uv
 	@$(UV_COMPILE) requirements/test.in -o requirements/test.txt
-	@for part in bot cli container demo; do \
+	@for part in bot cli container diffusers demo; do \
 		$(UV_COMPILE) -c requirements/test.txt requirements/$$part.in -o requirements/$$part.txt || exit 1; done
 
 clean: ## remove the environment and everything the demo wrote
@@ -66,6 +66,7 @@ $(VENV)/demo.stamp: requirements/demo.txt pyproject.toml | $(VENV)/python.stamp
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/test.stamp: requirements/test.txt $(VENV)/demo.stamp
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+$(VENV)/test.stamp: requirements/test.txt requirements/torch.txt $(VENV)/demo.stamp
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/test.txt
+	@sh .ci/install-torch $(BIN)/python
 	@touch $@

@@ -1,13 +1,14 @@
 """What the server asks of an engine: the whole seam between HTTP and drawing.
 
-The server calls `setup`, `generate`, `upscale` and `interrogate` from one drawing thread, never two calls at
-once; `info` and `catalogue` may be called from any thread once `setup` has returned. An engine knows nothing
-of HTTP, JSON, base64 or PNG.
+The server calls `setup`, `generate`, `generate_together`, `upscale` and `interrogate` from one drawing
+thread, never two calls at once; `info`, `catalogue` and `joins` may be called from any thread once `setup`
+has returned. An engine knows nothing of HTTP, JSON, base64 or PNG.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,95 @@ Picture = NDArray[np.uint8]
 
 OnStep = Callable[[int, int], None]
 """Called after each step with (steps done, steps in all), 1 <= done <= all. May raise `Cancelled`."""
+
+
+class Feature(StrEnum):
+    """What an engine may be able to do beyond text-to-image and image-to-image.
+
+    The server refuses or names as without effect what asks for a feature that is not in the catalogue.
+    """
+
+    CLIP_SKIP = "clip_skip"
+    CONTROLNET = "controlnet"
+    HIRES = "hires"
+    INPAINT = "inpaint"
+    TILING = "tiling"
+    VAE = "vae"
+
+
+class Fill(StrEnum):
+    """What stands under an inpainting mask before it is drawn: webui's `inpainting_fill` 0 to 3, in order."""
+
+    FILL = "fill"
+    ORIGINAL = "original"
+    LATENT_NOISE = "latent noise"
+    LATENT_NOTHING = "latent nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mask:
+    """Where to draw anew in a picture: white in `file` (black where `inverted`), of any size.
+
+    `blur_x`, `blur_y`: standard deviation of its soft edge, in pixels. `only_masked`: draw the masked part at
+    the full size asked for, with `padding` pixels around it, and put it back (webui's `inpaint_full_res`).
+    """
+
+    file: bytes
+    inverted: bool = False
+    blur_x: float = 4
+    blur_y: float = 4
+    fill: Fill = Fill.FILL
+    only_masked: bool = True
+    padding: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hires:
+    """A second pass at `width` x `height` pixels over what the first pass drew (webui's "hires fix").
+
+    `upscaler_name`: one of the catalogue's upscalers, or of `LATENT_UPSCALERS`. `steps` 0 means as many as
+    the first pass. None means "as in the first pass".
+    """
+
+    width: int
+    height: int
+    upscaler_name: str = "Latent"
+    steps: int = 0
+    denoising_strength: float = 0.75
+    sampler_name: str | None = None
+    schedule: str | None = None
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    cfg_scale: float | None = None
+
+
+LATENT_UPSCALERS = (
+    "Latent",
+    "Latent (antialiased)",
+    "Latent (bicubic)",
+    "Latent (bicubic antialiased)",
+    "Latent (nearest)",
+    "Latent (nearest-exact)",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlUnit:
+    """One ControlNet and the picture that steers it; fields as in webui's ControlNet extension.
+
+    `model` is one of the catalogue's `controlnets`, `image` a picture file, already a map where `module` is
+    "none". `control_mode`: 0 balanced, 1 prompt first, 2 ControlNet first. `resize_mode`: 0 just resize, 1
+    crop and resize, 2 resize and fill. `start` and `end`: from which to which part of the steps, 0 to 1.
+    """
+
+    image: bytes
+    model: str
+    module: str = "none"
+    weight: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+    control_mode: int = 0
+    resize_mode: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +120,12 @@ class DrawRequest:
     at 2**32.
 
     `init_images` holds no file (text-to-image) or one that serves the whole batch: a PNG, JPEG or WEBP which
-    the server has seen decode, of any size up to 16 megapixels and any colour mode. `denoising_strength`
-    from 0 to 1 says how far to leave it.
+    the server has seen decode, of any size up to 16 megapixels and any colour mode. `denoising_strength` from
+    0 to 1 says how far to leave it. `resize_mode` is webui's: 0 stretch, 1 crop, 2 fill, 3 stretch latents.
+
+    `schedule` is one of those the catalogue has for the sampler. `clip_skip` counts from 1, the last layer.
+    `exact` asks for the very same pixels every time: never drawn together with other requests. The rest is
+    only ever asked of an engine with the `Feature` for it.
     """
 
     prompt: str
@@ -47,7 +141,17 @@ class DrawRequest:
     batch_size: int = 1
     init_images: tuple[bytes, ...] = ()
     denoising_strength: float = 0.75
+    resize_mode: int = 0
     model: str | None = None
+    schedule: str = "Automatic"
+    eta: float | None = None
+    exact: bool = False
+    clip_skip: int = 1
+    tiling: bool = False
+    vae: str | None = None
+    mask: Mask | None = None
+    hires: Hires | None = None
+    controls: tuple[ControlUnit, ...] = ()
 
     def part(self, first: int, count: int) -> "DrawRequest":
         """`count` pictures of the batch, or of a longer one, from number `first` on, with their own seeds."""
@@ -122,7 +226,8 @@ class Model:
 class Catalogue:
     """What may be asked for. Sampler and upscaler names are stable-diffusion-webui's; sizes are pixels.
 
-    `loras` is None for an engine that takes none: prompts are drawn without theirs, and a note says so.
+    `schedules`: by sampler, the noise schedules it can follow beside its own; webui's names. `loras` is None
+    for an engine that takes none: prompts are drawn without theirs, and a note says so.
     """
 
     models: tuple[Model, ...]
@@ -130,6 +235,10 @@ class Catalogue:
     upscalers: tuple[str, ...] = ()
     loras: tuple[Model, ...] | None = None
     controlnets: tuple[Model, ...] = ()
+    vaes: tuple[Model, ...] = ()
+    embeddings: tuple[Model, ...] = ()
+    schedules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    features: frozenset[Feature] = frozenset()
     max_width: int = 2048
     max_height: int = 2048
 
@@ -158,3 +267,24 @@ class Engine(Protocol):
 
     def catalogue(self) -> Catalogue:
         """Models, samplers, upscalers and sizes on offer."""
+
+
+@runtime_checkable
+class BatchingEngine(Engine, Protocol):
+    """An engine that can draw several requests in one go."""
+
+    def joins(self, request: DrawRequest) -> Hashable | None:
+        """What requests must agree on to be drawn together, or None for one that must be drawn alone.
+
+        Prompts, negative prompts and seeds may differ within one key.
+        """
+
+    def largest_together(self, request: DrawRequest) -> int:
+        """How many pictures like this request's fit into one batch, at least 1."""
+
+    def generate_together(self, requests: Sequence[DrawRequest], *, on_step: OnStep) -> tuple[Drawing, ...]:
+        """One drawing for each request, in order; all have the same key.
+
+        Each equals what `generate` draws for it, within 1/255. Raises as `generate` does; then none was
+        drawn.
+        """
