@@ -83,6 +83,13 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _days_kept(text: str) -> int:
+    """On AWS the endpoint's own answers live for 7 days, whatever becomes of the row."""
+    if _whole(text) < 7:
+        raise ValueError("must be a whole number, 7 or more")
+    return int(text)
+
+
 def _account(text: str) -> str:
     if text and not (text.isascii() and text.isdigit() and len(text) == 12):
         raise ValueError("must be an account id of 12 digits")
@@ -135,6 +142,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(name="IMAGINE_DOLLARS_PER_HOUR", default="1.52", meaning="price of the instance", read=_amount),
     Setting(name="IMAGINE_BLOCKED_PHRASES", default="", meaning="file with one phrase a line"),
     Setting(name="IMAGINE_WINDOW", default="3", meaning="drawings in flight at once", read=_whole),
+    Setting(
+        name="IMAGINE_RETENTION_DAYS",
+        default="90",
+        meaning="days after which a job is forgotten, with its prompt and pictures; 7 or more",
+        read=_days_kept,
+    ),
     Setting(
         name="IMAGINE_VARY_STRENGTH",
         default="0.3",

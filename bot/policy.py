@@ -1,5 +1,6 @@
 """The team's rules as the settings say them, for every way to run."""
 
+import dataclasses
 from pathlib import Path
 
 from bot.config import Config
@@ -16,7 +17,7 @@ def policy_of(config: Config, *, times: Times) -> Policy:
     side = config["IMAGINE_SIZE"]
     month = config["IMAGINE_MONTH_GPU_SECONDS"]
     return Policy(
-        times=times,
+        times=dataclasses.replace(times, retention_days=config["IMAGINE_RETENTION_DAYS"]),
         defaults=Defaults(width=side, height=side, steps=config["IMAGINE_STEPS"]),
         caps=Caps(max_pixels=config["IMAGINE_MAX_PIXELS"]),
         catalogue=Catalogue(models=tuple(sorted(config["IMAGINE_MODEL"]))),

@@ -12,6 +12,7 @@ import pytest
 from bot.aws.table import TIME_TO_LIVE, table_properties
 from bot.bootstrap_aws import NEEDED
 from bot.config import load_deployed
+from bot.domain.errors import ConfigError
 from bot.domain.times import Times
 from bot.functions.front import HARD_STOP
 from bot.functions.jobs import MARGIN
@@ -227,7 +228,12 @@ def test_logs_are_kept_for_a_while_and_not_for_ever(template):
 
 def test_objects_live_no_longer_than_rows(template):
     bucket = of_type(template, "AWS::S3::Bucket")["S3BucketPictures"]
-    rules = {rule["Prefix"]: rule["ExpirationInDays"] for rule in bucket["LifecycleConfiguration"]["Rules"]}
+    rules = {
+        rule["Prefix"]: int(rule["ExpirationInDays"]) for rule in bucket["LifecycleConfiguration"]["Rules"]
+    }
 
     assert rules.keys() == {"in/", "out/", "failed/", "images/"}
-    assert max(rules.values()) <= Times().retention_days
+    assert rules.pop("images/") == Times().retention_days
+    with pytest.raises(ConfigError):
+        load_deployed({"IMAGINE_RETENTION_DAYS": str(max(rules.values()) - 1)})
+    assert load_deployed({"IMAGINE_RETENTION_DAYS": str(max(rules.values()))})

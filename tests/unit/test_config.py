@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from bot import config
 from bot.domain.errors import ConfigError
+from bot.domain.times import Times
+from bot.policy import policy_of
 
 SECRETS = [setting.name for setting in config.SETTINGS if setting.secret]
 
@@ -51,6 +53,7 @@ def test_the_environment_can_name_the_file(written):
     ("name", "text"),
     [
         ("IMAGINE_STEPS", "many"),
+        ("IMAGINE_RETENTION_DAYS", "6"),
         ("IMAGINE_DOLLARS_PER_HOUR", "cheap"),
         ("IMAGINE_ENDPOINT_URL", "127.0.0.1:8080"),
         ("SLACK_API_URL", "slack.com"),
@@ -144,3 +147,9 @@ def test_any_text_is_a_value_or_an_error_that_names_the_setting(name: str, text:
         outcome = str(wrong)
 
     assert name in outcome
+
+
+def test_jobs_are_kept_as_long_as_the_settings_say():
+    loaded = config.load({"IMAGINE_RETENTION_DAYS": "30"})
+
+    assert policy_of(loaded, times=Times()).times.retention_days == 30
