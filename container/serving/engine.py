@@ -17,7 +17,10 @@ Picture = NDArray[np.uint8]
 """RGB, shape (height, width, 3)."""
 
 OnStep = Callable[[int, int], None]
-"""Called after each step with (steps done, steps in all), 1 <= done <= all. May raise `Cancelled`."""
+"""Called after each step with (steps done, steps in all), 1 <= done <= all. May raise `Cancelled`.
+
+"In all" is the engine's own count: a second pass or a weak redrawing makes it another than the request's.
+"""
 
 
 class Feature(StrEnum):
@@ -28,8 +31,10 @@ class Feature(StrEnum):
 
     CLIP_SKIP = "clip_skip"
     CONTROLNET = "controlnet"
+    ETA = "eta"
     HIRES = "hires"
     INPAINT = "inpaint"
+    RESIZE_MODE = "resize_mode"
     TILING = "tiling"
     VAE = "vae"
 
@@ -203,7 +208,11 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
-    """Who draws. `model_hash` is webui's: the first 10 hex digits of the file's SHA-256, or "" if unknown."""
+    """Who draws, and with which model just now.
+
+    `model_hash` is webui's: the first 10 hex digits of the file's SHA-256, or "" if unknown. `model` is the
+    file's name without its ending.
+    """
 
     name: str
     model: str
@@ -247,7 +256,11 @@ class Engine(Protocol):
     """A way to draw pictures."""
 
     def setup(self) -> None:
-        """Load everything needed to draw; called once. Any exception means the engine cannot serve."""
+        """Load everything needed to draw. Any exception means the engine cannot serve.
+
+        Called once at start, and again after a crash that left the engine unable to draw: it then lets go of
+        what it held and begins anew.
+        """
 
     def generate(self, request: DrawRequest, *, on_step: OnStep) -> Drawing:
         """Draw one batch, calling `on_step` after every step and letting what it raises through.
