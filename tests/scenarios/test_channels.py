@@ -30,9 +30,10 @@ def test_two_people_are_served_in_turn_whoever_asked_for_more(make_stack):
     stack = make_stack(settings={"IMAGINE_WINDOW": "1"})
     stack.bot.open()
     stack.engine.hold()
-    for number in range(5):
-        stack.imagine(f"heavy {number}", channel="general")
+    stack.imagine("heavy 0", channel="general")
     stack.until(lambda: stack.engine.asked)
+    for number in range(1, 5):
+        stack.imagine(f"heavy {number}", channel="general")
     stack.imagine("light", user="robin")
     stack.card()
     stack.engine.release()
