@@ -7,10 +7,10 @@ UV_COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-versi
 	--no-emit-index-url --no-emit-find-links --no-header --override requirements/without-torch.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check lint types imports unit bench docs screenshots lock clean browser-deps
+.PHONY: help demo test quick check lint types imports unit bench docs screenshots lock image-smoke clean browser-deps
 
 help: ## show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 demo: $(VENV)/demo.stamp ## draw pictures in a local Slack page, no account needed (PORT=3000, RELOAD=1)
 	@$(BIN)/imagine demo --port $(PORT) $(if $(RELOAD),--reload)
@@ -51,6 +51,10 @@ lock: ## write requirements/*.txt anew from requirements/*.in (needs uv)
 	@$(UV_COMPILE) requirements/test.in -o requirements/test.txt
 	@for part in bot cli container diffusers demo; do \
 		$(UV_COMPILE) -c requirements/test.txt requirements/$$part.in -o requirements/$$part.txt || exit 1; done
+	@$(UV_COMPILE) --no-universal --python-platform x86_64-manylinux_2_28 requirements/cuda.in -o requirements/cuda.txt
+
+image-smoke: $(VENV)/test.stamp ## build the images on a Debian base and draw with them (root; installs buildah, debootstrap)
+	@$(BIN)/python -m infra.image_smoke $(RECIPES)
 
 clean: ## remove the environment and everything the demo wrote
 	@rm -rf $(VENV) var out build .pytest_cache .mypy_cache .ruff_cache .hypothesis

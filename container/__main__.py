@@ -53,12 +53,13 @@ def _read_folder(options: argparse.Namespace, settings: Settings) -> ModelFolder
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m container", description="The inference server.")
-    serving = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
-        "serve", help="answer /ping and /invocations until told to stop"
-    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serving = commands.add_parser("serve", help="answer /ping and /invocations until told to stop")
     engines = "; ".join(f"{name}: {what}" for name, what in ENGINES.items())
     serving.add_argument("--port", type=_port, default=8080, help="0 takes a free one (default: %(default)s)")
-    serving.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    # Before the word `serve`, where an image's ENTRYPOINT can give it, or after it.
+    serving.add_argument("--host", default=argparse.SUPPRESS, help="address to listen on")
     serving.add_argument("--engine", choices=list(ENGINES), default="embedded", help=engines)
     serving.add_argument(
         "--models",
