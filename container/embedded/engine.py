@@ -12,10 +12,10 @@ from container.embedded.canvas import Picture, native_shape, read_picture, resiz
 from container.embedded.diffusion import Diffusion, Guidance, Walk
 from container.embedded.networks import Array, Networks
 from container.embedded.noise import PictureNoise, batch_seeds
-from container.embedded.prompt_weights import without_networks
 from container.embedded.samplers import SAMPLERS
 from container.embedded.text import PromptEncoder
 from container.embedded.words import KnownWords
+from container.prompt_weights import without_networks
 from container.serving.engine import (
     Catalogue,
     Drawing,

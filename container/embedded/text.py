@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from container.embedded.networks import Array, Networks
-from container.embedded.prompt_weights import Piece, parse_weights
 from container.embedded.tokenizer import CHUNK, END, START, clip_tokenizer
+from container.prompt_weights import Piece, parse_weights
 
 MAX_CHUNKS = 8
 """600 tokens; what follows is left out."""

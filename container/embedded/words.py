@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from container.embedded.prompt_weights import parse_weights, without_networks
+from container.prompt_weights import parse_weights, without_networks
 
 _WORD = re.compile(r"[\w'-]+")
 _SMALL_WORDS = frozenset(

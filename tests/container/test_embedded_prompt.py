@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from container.embedded.prompt_weights import Piece, parse_weights, without_networks
 from container.embedded.tokenizer import clip_tokenizer
+from container.prompt_weights import Piece, parse_weights, without_networks
 
 TOKENIZER = clip_tokenizer()
 
