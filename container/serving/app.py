@@ -116,6 +116,7 @@ class _Server:
         if health.proven:
             info = self._engine.info()
             report |= {"engine": info.name, "model": info.model, "model_hash": info.model_hash}
+            report |= {"label": info.label} if info.label else {}
         return JSONResponse(report, status_code=200 if ready else 503)
 
     async def invocations(self, request: Request) -> Response:

@@ -20,7 +20,9 @@ class CatalogueTask:
         `folder`: what lies in the model folder, whether this engine reads it or not.
         """
         answer: dict[str, Any] = {
-            "engine": dataclasses.asdict(engine),
+            "engine": {
+                key: value for key, value in dataclasses.asdict(engine).items() if value or key != "label"
+            },
             "models": _models(catalogue.models),
             "loras": _models(catalogue.loras or ()),
             "controlnets": _models(catalogue.controlnets),

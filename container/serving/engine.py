@@ -211,12 +211,13 @@ class EngineInfo:
     """Who draws, and with which model just now.
 
     `model_hash` is webui's: the first 10 hex digits of the file's SHA-256, or "" if unknown. `model` is the
-    file's name without its ending.
+    file's name without its ending. `label`: what a person should know about the engine, or "".
     """
 
     name: str
     model: str
     model_hash: str
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
