@@ -1,8 +1,8 @@
 """What a file is, told from the names and shapes of its tensors. What no rule knows is unknown.
 
-First the kind, from parts that only one kind has; then the architecture, within that kind. Rules name the parts that
-the published layouts have (LDM, diffusers, kohya, original repositories); numbers are widths from their
-configurations: text context 768 SD1, 1024 SD2, 2048 SDXL, 1280 its refiner.
+First the kind, from parts that only one kind has; then the architecture, within that kind. Rules name the
+parts that the published layouts have (LDM, diffusers, kohya, original repositories); numbers are widths
+from their configurations: text context 768 SD1, 1024 SD2, 2048 SDXL, 1280 its refiner.
 """
 
 import re
@@ -28,7 +28,9 @@ class Identity:
 
 
 def identify(tensors: Tensors, metadata: Mapping[str, str]) -> Identity:
-    """From a header's tensors; `metadata` only adds training marks and, for a LoRA, what the shapes leave open."""
+    """From a header's tensors; `metadata` only adds training marks and, for a LoRA, what the shapes leave
+    open.
+    """
     kind = _kind(tensors)
     architecture, notes = _architecture(kind, tensors, metadata)
     return Identity(
@@ -52,7 +54,9 @@ def _has(*parts: str) -> Callable[[Tensors], bool]:
 
 
 def _is_embedding(tensors: Tensors) -> bool:
-    """webui's `emb_params` or `string_to_param`, SDXL's pair, or diffusers' one vector under the token's name."""
+    """Webui's `emb_params` or `string_to_param`, SDXL's pair, or diffusers' one vector under the token's
+    name.
+    """
     if not tensors or len(tensors) > 8:
         return False
     if "emb_params" in tensors or any(name.startswith("string_to_param.") for name in tensors):
@@ -85,6 +89,14 @@ def _is_checkpoint(tensors: Tensors) -> bool:
     return _has_denoiser(tensors) and (_has_text_encoder(tensors) or _has_vae(tensors))
 
 
+def _is_compact_upscaler(tensors: Tensors) -> bool:
+    """Real-ESRGAN's small network: nothing but numbered convolutions and PReLU slopes."""
+    first = tensors.get("body.0.weight")
+    return (
+        first is not None and first.shape[1:2] == (3,) and all(name.startswith("body.") for name in tensors)
+    )
+
+
 _KINDS: tuple[tuple[Kind, Callable[[Tensors], bool]], ...] = (
     (
         K.CONTROLNET,
@@ -115,21 +127,13 @@ _KINDS: tuple[tuple[Kind, Callable[[Tensors], bool]], ...] = (
             r"^upsampl(er|e)\.\d+\.",
         ),
     ),
-    (K.UPSCALER, lambda tensors: _is_compact_upscaler(tensors)),
+    (K.UPSCALER, _is_compact_upscaler),
     (K.CHECKPOINT, _is_checkpoint),
     (K.VAE, lambda tensors: _is_bare_vae(tensors) and not _has_denoiser(tensors)),
     (K.DENOISER, _has_denoiser),
     (K.TEXT_ENCODER, _is_text_encoder),
 )
 _DRAWING = {K.CHECKPOINT, K.DENOISER, K.CONTROLNET}
-
-
-def _is_compact_upscaler(tensors: Tensors) -> bool:
-    """Real-ESRGAN's small network: nothing but numbered convolutions and PReLU slopes."""
-    first = tensors.get("body.0.weight")
-    return (
-        first is not None and first.shape[1:2] == (3,) and all(name.startswith("body.") for name in tensors)
-    )
 
 
 def _architecture(
@@ -196,7 +200,9 @@ def _by_layout(tensors: Tensors) -> Architecture:
 
 
 def _by_parts(tensors: Tensors) -> Architecture | None:
-    """Transformers: a part of a name that only one of them has. PixArt and Sana share names: depthwise tells."""
+    """Transformers: a part of a name that only one of them has. PixArt and Sana share names: depthwise
+    tells.
+    """
     found = next((name for name, fits in _PARTS if fits(tensors)), None) or _single_stream(tensors)
     if found is A.SANA and not _has(r"mlp\.(depth|inverted)_conv")(tensors):
         return A.PIXART
@@ -204,7 +210,9 @@ def _by_parts(tensors: Tensors) -> Architecture | None:
 
 
 def _single_stream(tensors: Tensors) -> Architecture | None:
-    """Lumina 2 and Z-Image share all names; the width of the caption's vectors tells (2304 Gemma, 2560 Qwen)."""
+    """Lumina 2 and Z-Image share all names; the width of the caption's vectors tells (2304 Gemma, 2560
+    Qwen).
+    """
     if not _has(r"(^|[._])(noise_refiner|context_refiner)[._]\d")(tensors):
         return None
     widths = {
@@ -252,7 +260,9 @@ def _of_lora(tensors: Tensors, metadata: Mapping[str, str]) -> tuple[Architectur
 
 
 def _by_text_encoders(tensors: Tensors) -> Architecture:
-    """A LoRA that leaves cross-attention alone: SDXL numbers its text encoders; SD1 and SD2 differ in width."""
+    """A LoRA that leaves cross-attention alone: SDXL numbers its text encoders; SD1 and SD2 differ in
+    width.
+    """
     if _has(r"^lora_te2_", r"^text_encoder_2\.")(tensors):
         return A.SDXL
     widths = {

@@ -30,7 +30,9 @@ class BadHeader(Unreadable):
 
 
 class Hostile(PackagingError):
-    """`reason` as in `Unreadable`; `culprit` names the global or the member; `position` is its byte, or None."""
+    """`reason` as in `Unreadable`; `culprit` names the global or the member; `position` is its byte, or
+    None.
+    """
 
     def __init__(self, reason: str, text: str, *, culprit: str = "", position: int | None = None) -> None:
         super().__init__(text)

@@ -1,4 +1,6 @@
-"""The seed project's folders, as the inference server reads them: case-sensitive, each may be absent or empty."""
+"""The seed project's folders, as the inference server reads them: case-sensitive, each may be absent or
+empty.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,7 +18,9 @@ MODEL_SUFFIXES = (SAFE_SUFFIX, *PICKLE_SUFFIXES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
-    """`in_seed`: the seed's guide names it, so `init` makes it unasked. `aliases`: other spellings that are read."""
+    """`in_seed`: the seed's guide names it, so `init` makes it unasked. `aliases`: other spellings that are
+    read.
+    """
 
     name: str
     kind: Kind

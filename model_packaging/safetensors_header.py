@@ -1,14 +1,15 @@
 """The header of a safetensors file, checked before it is believed; the weights are never read.
 
-The format: 8 bytes little-endian header length, JSON of that length, then the tensors without hole or overlap
-(https://huggingface.co/docs/safetensors). Limits of ours, checked before anything is parsed: a header of 16 MB
-and 20,000 names, because the reference reader spends seconds on what no model needs.
+The format: 8 bytes little-endian header length, JSON of that length, then the tensors without hole or
+overlap (https://huggingface.co/docs/safetensors). Limits of ours, checked before anything is parsed: a
+header of 16 MB and 20,000 names, because the reference reader spends seconds on what no model needs.
 """
 
 import json
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,11 +116,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose names are all different."""
     content = dict(pairs)
     if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise BadHeader(
-            "duplicate-name", f"the header names {twice[:80]!r} twice; readers disagree on what it is"
-        )
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise BadHeader("duplicate-name", f"the header names {twice[:80]!r} twice; readers disagree on it")
     return content
 
 

@@ -1,0 +1,103 @@
+"""`inspect_file`: what a model file is, from its header alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_packaging.architecture import identify
+from model_packaging.errors import Unreadable
+from model_packaging.kinds import Architecture, Format, Kind, Prediction
+from model_packaging.metadata import Facts, TriggerWord, facts_of
+from model_packaging.safetensors_header import read_header
+from model_packaging.tensors import Tensors, parameters_of, precision_of
+from model_packaging.torch_file import is_torch_file, read_torch_file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """`size` in bytes. `variant`: "", "inpainting", "edit" or "turbo". `precision`: as `precision_of`
+    writes it.
+
+    `trigger_words`: most frequent first. `licence`: as the file states it, "" where it does not.
+    `base_model`: what a LoRA says it was trained on. `zero_terminal_snr`: marked so. `notes`: sentences for
+    people.
+    """
+
+    path: Path
+    size: int
+    format: Format
+    kind: Kind
+    architecture: Architecture
+    variant: str
+    prediction: Prediction
+    zero_terminal_snr: bool
+    precision: str
+    parameters: int
+    tensors: int
+    trigger_words: tuple[TriggerWord, ...]
+    title: str
+    author: str
+    licence: str
+    base_model: str
+    metadata: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def inspect_file(path: Path) -> Inspection:
+    """Read the header of a `.safetensors`, `.ckpt`, `.pt`, `.pth` or `.bin`; no weights, and nothing is
+    executed.
+
+    Raises `Unreadable` (with `BadHeader`) or `Hostile`.
+    """
+    if is_torch_file(path):
+        pickled = read_torch_file(path)
+        tensors = {name: stored.tensor for name, stored in pickled.tensors.items()}
+        return _inspection(
+            path, file_format=pickled.format, tensors=tensors, metadata={}, notes=pickled.notes
+        )
+    header = read_header(path)
+    return _inspection(path, file_format=Format.SAFETENSORS, tensors=header.tensors, metadata=header.metadata)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise Unreadable("unreadable", f"{path} cannot be read: {error.strerror}") from error
+
+
+def _inspection(
+    path: Path,
+    *,
+    file_format: Format,
+    tensors: Tensors,
+    metadata: Mapping[str, str],
+    notes: tuple[str, ...] = (),
+) -> Inspection:
+    identity, facts = identify(tensors, metadata), facts_of(metadata)
+    return Inspection(
+        path=path,
+        size=_size(path),
+        format=file_format,
+        kind=identity.kind,
+        architecture=identity.architecture,
+        variant=identity.variant,
+        prediction=identity.prediction,
+        zero_terminal_snr=identity.zero_terminal_snr,
+        precision=precision_of(tensors),
+        parameters=parameters_of(tensors),
+        tensors=len(tensors),
+        trigger_words=facts.trigger_words,
+        title=facts.title,
+        author=facts.author,
+        licence=facts.licence,
+        base_model=facts.base_model,
+        metadata=metadata,
+        notes=(*notes, *identity.notes, *_hash_note(facts)),
+    )
+
+
+def _hash_note(facts: Facts) -> tuple[str, ...]:
+    if not facts.stated_hash:
+        return ()
+    return (f"the file itself states the webui hash {facts.stated_hash[:12]}",)
