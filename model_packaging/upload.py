@@ -1,0 +1,454 @@
+"""Makes a release: files are sent straight from the folder, unchanged ones are copied inside S3.
+
+One thread reads; each part is hashed in a second one while others send it. What was interrupted, by kill -9
+too, goes on from what S3 lists: there is no file of state, and every part is compared by checksum.
+"""
+
+import functools
+import io
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from isal import isal_zlib
+
+from model_packaging.catalogue import Catalogue, ModelFile, to_json
+from model_packaging.contents import SourceFile, opened
+from model_packaging.digests import Digesting, Digests, body_offset_of, hasher, read_into, spans
+from model_packaging.errors import StoreRefused
+from model_packaging.hashes import OnProgress, unheard
+from model_packaging.layout import CATALOGUE
+from model_packaging.releases import (
+    RELEASES,
+    Release,
+    difference,
+    fingerprint_of,
+    key_of,
+    list_releases,
+    new_name,
+    unfinished_of,
+)
+from model_packaging.store import Body, Part, Store, Stored, Unfinished
+
+MIB = 2**20
+PART = 16 * MIB
+MOST_PARTS = 10_000
+COPY_LIMIT = 5 * 10**9
+COPY_PART = 512 * MIB
+STREAMS = 8
+LARGEST_FILE = 5 * 2**40
+
+Sent = TypeVar("Sent")
+Describe = Callable[[SourceFile, Digests], ModelFile]
+"""What the catalogue says of a file whose digests are known now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Memory is about (streams + 2) × part. Sizes in bytes; tests use small ones."""
+
+    streams: int = STREAMS
+    part: int = PART
+    copy_limit: int = COPY_LIMIT
+    copy_part: int = COPY_PART
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A file that an earlier release holds already; `facts` may say something new of it."""
+
+    release: str
+    path: str
+    facts: ModelFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a release will be made of. `before` is the newest release's catalogue, if there is one."""
+
+    send: tuple[SourceFile, ...]
+    keep: tuple[Kept, ...]
+    before: Catalogue | None
+    default_model: str = ""
+
+    @property
+    def bytes_sent(self) -> int:
+        return sum(file.size for file in self.send)
+
+    @property
+    def bytes_kept(self) -> int:
+        return sum(kept.facts.size for kept in self.keep)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {file.path: file.size for file in self.send} | {k.facts.path: k.facts.size for k in self.keep}
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the newest release says the same of the same files."""
+        if self.before is None or self.send:
+            return False
+        after = replace(self.before, files={kept.facts.path: kept.facts for kept in self.keep})
+        return difference(self.before, after).is_empty and self.default_model == self.before.default_model
+
+
+def make_release(
+    store: Store,
+    plan: Plan,
+    *,
+    describe: Describe,
+    now: datetime,
+    settings: Settings | None = None,
+    on_progress: OnProgress = unheard,
+) -> Catalogue:
+    """Send, copy, check, and publish by writing the catalogue last; returns it.
+
+    Interrupted, it leaves an unfinished release that the same call goes on with. Raises `StoreRefused`,
+    `Unreadable`, and whatever `describe` raises.
+    """
+    releases = list_releases(store)
+    fingerprint = fingerprint_of(plan.sizes)
+    begun = unfinished_of(releases, fingerprint)
+    name = begun.name if begun else new_name(releases, fingerprint, now=now)
+    chosen = settings or Settings()
+    with hasher() as pool, ThreadPoolExecutor(chosen.streams, thread_name_prefix="stream") as streams:
+        making = _Making(
+            store,
+            plan,
+            name=name,
+            begun=begun,
+            settings=chosen,
+            pool=pool,
+            streams=streams,
+            on_progress=on_progress,
+        )
+        try:
+            files = making.run(describe)
+        except BaseException:
+            streams.shutdown(wait=True, cancel_futures=True)
+            raise
+    catalogue = Catalogue(
+        release=name,
+        files={file.path: file for file in files},
+        default_model=plan.default_model if plan.default_model in plan.sizes else "",
+    )
+    _publish(store, catalogue)
+    return catalogue
+
+
+def part_size(size: int, *, least: int = PART) -> int:
+    """Whole MiB so that a file has at most 10,000 parts. Raises `StoreRefused` above S3's 5 TiB."""
+    if size > LARGEST_FILE:
+        raise StoreRefused(f"a file of {size:,} bytes is larger than the {LARGEST_FILE:,} that S3 takes")
+    needed = -(-size // MOST_PARTS)
+    return least if needed <= least else -(-needed // MIB) * MIB
+
+
+class _Making:
+    """One release under way."""
+
+    def __init__(
+        self,
+        store: Store,
+        plan: Plan,
+        *,
+        name: str,
+        begun: Release | None,
+        settings: Settings,
+        pool: ThreadPoolExecutor,
+        streams: ThreadPoolExecutor,
+        on_progress: OnProgress,
+    ) -> None:
+        self._store = store
+        self._name = name
+        self._there = begun.objects if begun else {}
+        self._settings = settings
+        self._pool = pool
+        self._streams = streams
+        self._plan = plan
+        self._on_progress = on_progress
+        self._counting = threading.Lock()
+        self._done = 0
+        self._buffers: SimpleQueue[bytearray] = SimpleQueue()
+        self._size = max((part_size(file.size, least=settings.part) for file in plan.send), default=0)
+        for _ in range(settings.streams + 2 if plan.send else 0):
+            self._buffers.put(bytearray(self._size))
+        self._failed: list[BaseException] = []
+        self._uploads = _by_key(store, f"{RELEASES}{name}/") if begun else {}
+
+    def run(self, describe: Describe) -> list[ModelFile]:
+        """Every file of the release as the catalogue lists it."""
+        copies = [self._streams.submit(self._copy, kept) for kept in self._plan.keep]
+        sent = [(file, self._send(file)) for file in self._plan.send]
+        files = [describe(file, digests) for file, (digests, _) in sent]
+        for _, (_, stored) in sent:
+            stored.result()
+        for copy in copies:
+            copy.result()
+        return [*files, *(kept.facts for kept in self._plan.keep)]
+
+    # --- sending
+
+    def _send(self, file: SourceFile) -> "tuple[Digests, Future[None]]":
+        """Read the file once; returns its digests, and a future that ends when S3 holds it."""
+        key = key_of(self._name, file.path)
+        with opened(file) as descriptor:
+            digesting = Digesting(self._pool, body_offset=body_offset_of(file, descriptor))
+            if file.path in self._there:
+                return self._compare(file, descriptor, digesting)
+            if file.size <= self._settings.part:
+                return self._send_small(file, descriptor, digesting)
+            begun, there = self._begun(key)
+            parts = self._read_parts(file, descriptor, digesting, begun, there)
+            digests = digesting.finish()
+        self._raise_failure()
+        return digests, self._streams.submit(self._complete, begun, parts, file.size, digests.crc32)
+
+    def _send_small(
+        self, file: SourceFile, descriptor: int, digesting: Digesting
+    ) -> "tuple[Digests, Future[None]]":
+        key = key_of(self._name, file.path)
+        filled, crc32 = self._filled(descriptor, (0, file.size), digesting)
+        put = self._streams.submit(self._in_turn, filled, lambda body: self._store.put(key, body, crc32))
+        return digesting.finish(), put
+
+    def _compare(
+        self, file: SourceFile, descriptor: int, digesting: Digesting
+    ) -> "tuple[Digests, Future[None]]":
+        """An interrupted run has finished this object: if it is this file, it need not be sent again."""
+        stored = self._store.head(key_of(self._name, file.path))
+        self._read_only(file, descriptor, digesting)
+        digests = digesting.finish()
+        if stored and (stored.size, stored.crc32) == (file.size, f"{digests.crc32:08x}"):
+            self._progress(file.size)
+            return digests, _ended()
+        self._there = {path: one for path, one in self._there.items() if path != file.path}
+        return self._send(file)
+
+    def _read_only(self, file: SourceFile, descriptor: int, digesting: Digesting) -> None:
+        for span in spans(file.size, self._size):
+            self._free(self._filled(descriptor, span, digesting)[0])
+
+    def _begun(self, key: str) -> tuple[Unfinished, Mapping[int, Part]]:
+        """The upload to go on with, or a new one."""
+        begun = self._uploads.get(key)
+        if begun is None:
+            return Unfinished(key=key, upload_id=self._store.begin(key)), {}
+        return begun, self._store.parts(begun)
+
+    def _read_parts(
+        self,
+        file: SourceFile,
+        descriptor: int,
+        digesting: Digesting,
+        begun: Unfinished,
+        there: Mapping[int, Part],
+    ) -> "list[Part | Future[Part]]":
+        size = part_size(file.size, least=self._settings.part)
+        parts: list[Part | Future[Part]] = []
+        for number, span in enumerate(spans(file.size, size), start=1):
+            filled, crc32 = self._filled(descriptor, span, digesting)
+            held = there.get(number)
+            if held is not None and (held.size, held.crc32) == (filled.length, crc32):
+                self._free(filled)
+                self._progress(filled.length)
+                parts.append(held)
+            else:
+                send = functools.partial(self._store.send_part, begun.key, begun.upload_id, number, crc32)
+                parts.append(self._streams.submit(self._in_turn, filled, send))
+        return parts
+
+    def _filled(self, descriptor: int, span: tuple[int, int], digesting: Digesting) -> "tuple[_Filled, int]":
+        """A buffer with this span of the file, which is being hashed, and its CRC-32."""
+        start, length = span
+        buffer = self._buffers.get()
+        self._raise_failure()
+        piece = memoryview(buffer)[:length]
+        read_into(descriptor, piece, start)
+        crc32, hashed = digesting.add(piece)
+        return _Filled(buffer=buffer, length=length, hashed=hashed), crc32
+
+    def _free(self, filled: "_Filled") -> None:
+        filled.hashed.result()
+        self._buffers.put(filled.buffer)
+
+    def _in_turn(self, filled: "_Filled", send: "Callable[[Body], Sent]") -> "Sent":
+        """Send a buffer's content; it is free once it is both sent and hashed."""
+        try:
+            sent = send(filled.body)
+            self._progress(filled.length)
+            return sent
+        except BaseException as error:
+            self._failed.append(error)
+            raise
+        finally:
+            self._free(filled)
+
+    def _complete(
+        self, begun: Unfinished, parts: "Sequence[Part | Future[Part]]", size: int, crc32: int
+    ) -> None:
+        """Runs behind its parts: the pool takes what came first, so nothing it waits for is still queued."""
+        ended = [part if isinstance(part, Part) else part.result() for part in parts]
+        self._store.complete(begun.key, begun.upload_id, ended, size=size, crc32=crc32)
+
+    def _raise_failure(self) -> None:
+        if self._failed:
+            raise self._failed[0]
+
+    # --- copying
+
+    def _copy(self, kept: Kept) -> None:
+        key = key_of(self._name, kept.facts.path)
+        if self._is_there(kept):
+            self._progress(kept.facts.size)
+            return
+        source = self._store.head(key_of(kept.release, kept.path))
+        if source is None or source.size != kept.facts.size:
+            raise StoreRefused(
+                f"{kept.path} of release {kept.release} is gone or has another size;"
+                " upload the whole folder again"
+            )
+        if source.size <= self._settings.copy_limit:
+            self._store.copy(source, key)
+        else:
+            self._copy_large(source, key)
+        self._check_copy(kept, key)
+        self._progress(source.size)
+
+    def _is_there(self, kept: Kept) -> bool:
+        if kept.facts.path not in self._there:
+            return False
+        stored = self._store.head(key_of(self._name, kept.facts.path))
+        return stored is not None and _is_same(stored, kept.facts)
+
+    def _copy_large(self, source: Stored, key: str) -> None:
+        """Part by part: one call copies 5 GB at most."""
+        for begun in filter(None, [self._uploads.get(key)]):
+            self._store.abort(begun)
+        upload_id = self._store.begin(key)
+        parts = [
+            self._store.copy_part(source, key, upload_id, number, span)
+            for number, span in enumerate(spans(source.size, self._settings.copy_part), start=1)
+        ]
+        self._store.complete(key, upload_id, parts, size=source.size, crc32=None)
+
+    def _check_copy(self, kept: Kept, key: str) -> None:
+        stored = self._store.head(key)
+        if stored is None or not _is_same(stored, kept.facts):
+            raise StoreRefused(
+                f"the copy of {kept.path} is not what its catalogue says; upload the folder again"
+            )
+
+    def _progress(self, size: int) -> None:
+        with self._counting:
+            self._done += size
+            self._on_progress(self._done, self._plan.bytes_sent + self._plan.bytes_kept)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Filled:
+    """A buffer that holds `length` bytes of a file while they are hashed and sent."""
+
+    buffer: bytearray
+    length: int
+    hashed: "Future[None]"
+
+    @property
+    def body(self) -> Body:
+        """A full buffer goes as it is; of another a view is read, so that nothing is copied."""
+        whole = self.length == len(self.buffer)
+        return self.buffer if whole else _View(memoryview(self.buffer)[: self.length])
+
+
+class _View(io.RawIOBase):
+    """Part of a buffer as a file, which the SDK may read again to retry."""
+
+    def __init__(self, content: memoryview) -> None:
+        self._content = content
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        into = memoryview(buffer)
+        got = min(len(into), len(self._content) - self._at)
+        into[:got] = self._content[self._at : self._at + got]
+        self._at += got
+        return got
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        begin = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._content)}[whence]
+        self._at = begin + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+
+def _publish(store: Store, catalogue: Catalogue) -> None:
+    """Drop what does not belong, see that all is there, then make the release visible."""
+    prefix = f"{RELEASES}{catalogue.release}/"
+    for begun in store.unfinished(prefix):
+        store.abort(begun)
+    there = {stored.key.removeprefix(prefix): stored.size for stored in store.objects(prefix)}
+    for path in there.keys() - catalogue.files.keys():
+        store.delete(prefix + path)
+    wrong = sorted(path for path, file in catalogue.files.items() if there.get(path) != file.size)
+    if wrong:
+        raise StoreRefused(f"S3 does not hold {', '.join(wrong)} as sent; run the same line again")
+    body = to_json(catalogue)
+    store.put(prefix + CATALOGUE, body, isal_zlib.crc32(body), only_new=True)
+
+
+def _by_key(store: Store, prefix: str) -> dict[str, Unfinished]:
+    """One unfinished upload a key, the one with most parts; the others are dropped."""
+    kept: dict[str, tuple[int, Unfinished]] = {}
+    for begun in store.unfinished(prefix):
+        found = (len(store.parts(begun)), begun)
+        other = kept.get(begun.key)
+        better, worse = (found, other) if other is None or found[0] > other[0] else (other, found)
+        kept[begun.key] = better
+        if worse is not None:
+            store.abort(worse[1])
+    return {key: begun for key, (_, begun) in kept.items()}
+
+
+def _is_same(stored: Stored, facts: ModelFile) -> bool:
+    """By size, and by checksum where both sides know one."""
+    return stored.size == facts.size and (not stored.crc32 or not facts.crc32 or stored.crc32 == facts.crc32)
+
+
+def _ended() -> "Future[None]":
+    future: Future[None] = Future()
+    future.set_result(None)
+    return future
+
+
+def plan_upload(
+    files: Sequence[SourceFile], before: Catalogue | None, digest: Callable[[SourceFile], str]
+) -> tuple[tuple[SourceFile, ...], tuple[tuple[SourceFile, ModelFile], ...]]:
+    """Which files to send, and which ones the newest release holds already under what path.
+
+    Only a file of a size that is there can be there: the others are not hashed beforehand.
+    """
+    by_size: dict[int, list[ModelFile]] = {}
+    for held in before.files.values() if before else ():
+        by_size.setdefault(held.size, []).append(held)
+    send, keep = [], []
+    for file in files:
+        candidates = by_size.get(file.size, [])
+        sha256 = digest(file) if candidates else ""
+        same = next((held for held in candidates if held.sha256 == sha256), None)
+        if same is None:
+            send.append(file)
+        else:
+            keep.append((file, same))
+    return tuple(send), tuple(keep)
