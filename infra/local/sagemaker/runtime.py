@@ -1,8 +1,17 @@
 """The HTTP side: `InvokeEndpointAsync` as SageMaker Runtime serves it, and on the same port a control route.
 
-GET  /_sagemaker/state      status, instances, backlog, tally and faults
-POST /_sagemaker/faults     set switches (see faults.py), such as {"throttled": 2}
-POST /_sagemaker/endpoint   {"instances": 0, "status": "InService"}
+One endpoint without a control plane (`SagemakerRuntime`):
+
+    GET  /_sagemaker/state      status, instances, backlog, tally and faults
+    POST /_sagemaker/faults     set switches (see faults.py), such as {"throttled": 2}
+    POST /_sagemaker/endpoint   {"instances": 0, "status": "InService"}
+
+A region whose endpoints are made by requests (`RegionServer`); it answers the JSON requests of SageMaker and
+Application Auto Scaling too:
+
+    GET  /_sagemaker/state          every endpoint
+    POST /_sagemaker/region         {"advance": 60, "capacity": {"free": {}}, "unhealthy_starts": 1}
+    POST /_sagemaker/faults/NAME    the switches of one endpoint
 """
 
 import json
@@ -16,11 +25,12 @@ from dataclasses import asdict
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
-from urllib.parse import urlsplit
+from typing import Any, Protocol, Self
+from urllib.parse import unquote, urlsplit
 
 from infra.local.sagemaker.endpoint import Accepted, AsyncEndpoint
 from infra.local.sagemaker.errors import Refusal
+from infra.local.sagemaker.region import Region
 from infra.local.sagemaker.request_reader import RequestReader
 
 MOST_BYTES = 1 << 20
@@ -30,12 +40,24 @@ RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER on, zero seconds: closing sends a reset."""
 
 
-class SagemakerRuntime:
-    """Serves one endpoint on 127.0.0.1 until `close`. Raises OSError when the port is taken."""
+class _Served(Protocol):
+    """What the port gives access to."""
 
-    def __init__(self, endpoint: AsyncEndpoint, *, port: int = 0) -> None:
-        self.endpoint = endpoint
-        self._server = _Server(endpoint, port)
+    def endpoint(self, name: str) -> AsyncEndpoint:
+        """Raises Refusal."""
+
+    def call(self, target: str, body: bytes) -> bytes:
+        """A request of a JSON service. Raises Refusal."""
+
+    def control(self, method: str, route: str, told: dict[str, Any]) -> dict[str, Any]:
+        """Raises Refusal, ValueError or TypeError."""
+
+
+class _Port:
+    """Serves on 127.0.0.1 until `close`. Raises OSError when the port is taken."""
+
+    def __init__(self, served: _Served, *, port: int = 0) -> None:
+        self._server = _Server(served, port)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="sagemaker-runtime"
@@ -51,12 +73,87 @@ class SagemakerRuntime:
         self.close()
 
     def close(self) -> None:
-        """Close the port, stop the endpoint and return when no thread is left."""
+        """Close the port and return when no thread is left."""
         self._server.shutdown()
         self._thread.join()
         self._server.hang_up()
         self._server.server_close()
+
+
+class SagemakerRuntime(_Port):
+    """Serves one endpoint, and ends it with itself."""
+
+    def __init__(self, endpoint: AsyncEndpoint, *, port: int = 0) -> None:
+        self.endpoint = endpoint
+        super().__init__(_OneEndpoint(endpoint), port=port)
+
+    def close(self) -> None:
+        super().close()
         self.endpoint.close()
+
+
+class RegionServer(_Port):
+    """Serves a region, keeps it going, and ends it with itself."""
+
+    def __init__(self, region: Region, *, port: int = 0) -> None:
+        self.region = region
+        super().__init__(_WholeRegion(region), port=port)
+        self._ended = threading.Event()
+        self._clockwork = threading.Thread(target=region.run, args=(self._ended,), name="sagemaker-region")
+        self._clockwork.start()
+
+    def close(self) -> None:
+        super().close()
+        self._ended.set()
+        self._clockwork.join()
+        self.region.close()
+
+
+class _OneEndpoint:
+    """There is no control plane: the endpoint is there, whatever it is called for."""
+
+    def __init__(self, endpoint: AsyncEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def endpoint(self, name: str) -> AsyncEndpoint:
+        del name
+        return self._endpoint
+
+    def call(self, target: str, body: bytes) -> bytes:
+        del target, body
+        raise Refusal("UnknownOperationException", "no such operation", status=404)
+
+    def control(self, method: str, route: str, told: dict[str, Any]) -> dict[str, Any]:
+        if (method, route) == ("POST", "faults"):
+            self._endpoint.faults.change(told)
+        elif (method, route) == ("POST", "endpoint"):
+            self._endpoint.scale(**_known(told))
+        elif (method, route) != ("GET", "state"):
+            raise Refusal("UnknownOperationException", "no such control", status=404)
+        return _state(self._endpoint)
+
+
+class _WholeRegion:
+    def __init__(self, region: Region) -> None:
+        self._region = region
+
+    def endpoint(self, name: str) -> AsyncEndpoint:
+        return self._region.runtime(name)
+
+    def call(self, target: str, body: bytes) -> bytes:
+        return self._region.call(target, body)
+
+    def control(self, method: str, route: str, told: dict[str, Any]) -> dict[str, Any]:
+        kind, _, name = route.partition("/")
+        if (method, kind) == ("POST", "faults"):
+            endpoint = self._region.runtime(unquote(name))
+            endpoint.faults.change(told)
+            return _state(endpoint)
+        if (method, route) == ("POST", "region"):
+            return self._region.change(told)
+        if (method, route) == ("GET", "state"):
+            return self._region.told()
+        raise Refusal("UnknownOperationException", "no such control", status=404)
 
 
 class _Server(ThreadingHTTPServer):
@@ -64,8 +161,8 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = False
 
-    def __init__(self, endpoint: AsyncEndpoint, port: int) -> None:
-        self.endpoint = endpoint
+    def __init__(self, served: _Served, port: int) -> None:
+        self.served = served
         self.reader = RequestReader()
         self.hung_up = threading.Event()
         self._open: set[socket.socket] = set()
@@ -116,24 +213,32 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 if self.path.startswith(CONTROL):
                     self._reply(200, self._controlled(body))
+                elif "X-Amz-Target" in self.headers:
+                    self._check_signed()
+                    self._reply_json(self.server.served.call(self.headers["X-Amz-Target"], body))
                 else:
                     self._invoke(body)
             except Refusal as refusal:
                 self._refuse(refusal)
 
-    def _invoke(self, body: bytes) -> None:
-        """The faults stand where they do on the way to a real service: before, or after it has accepted."""
-        faults = self.server.endpoint.faults
-        if self.command != "POST":
-            raise Refusal("UnknownOperationException", "no such operation", status=404)
+    def _check_signed(self) -> None:
         if not self.headers.get("Authorization", "").startswith("AWS4-HMAC-SHA256 "):
             raise Refusal("MissingAuthenticationTokenException", "Missing Authentication Token", status=403)
+
+    def _invoke(self, body: bytes) -> None:
+        """The faults stand where they do on the way to a real service: before, or after it has accepted."""
+        if self.command != "POST":
+            raise Refusal("UnknownOperationException", "no such operation", status=404)
+        self._check_signed()
+        parts = urlsplit(self.path).path.split("/")
+        endpoint = self.server.served.endpoint(unquote(parts[2]) if len(parts) > 2 else "")
+        faults = endpoint.faults
         self.server.hung_up.wait(faults.reply_seconds)
         if faults.take("throttled"):
             raise Refusal("ThrottlingException", "Rate exceeded")
         if faults.take("failed_before"):
             raise Refusal("ServiceUnavailable", "The service is unavailable.", status=503)
-        accepted = self._accepted(body)
+        accepted = self._accepted(endpoint, body)
         if faults.take("failed_after"):
             raise Refusal("InternalFailure", "An internal failure occurred.", status=500)
         if faults.take("dropped_replies"):
@@ -149,8 +254,7 @@ class _Handler(BaseHTTPRequestHandler):
             },
         )
 
-    def _accepted(self, body: bytes) -> Accepted:
-        endpoint = self.server.endpoint
+    def _accepted(self, endpoint: AsyncEndpoint, body: bytes) -> Accepted:
         request = self.server.reader.read(
             urlsplit(self.path).path,
             _plain(self.headers),
@@ -167,28 +271,28 @@ class _Handler(BaseHTTPRequestHandler):
             or "Origin" in self.headers
         ):
             raise Refusal("AccessDeniedException", "foreign Host or Origin", status=403)
-        endpoint, route = self.server.endpoint, (self.command, self.path.removeprefix(CONTROL))
+        told = _json_object(body) if self.command == "POST" else {}
         try:
-            if route == ("POST", "faults"):
-                endpoint.faults.change(_json_object(body))
-            elif route == ("POST", "endpoint"):
-                endpoint.scale(**_known(_json_object(body)))
-            elif route != ("GET", "state"):
-                raise Refusal("UnknownOperationException", "no such control", status=404)
+            return self.server.served.control(self.command, self.path.removeprefix(CONTROL), told)
         except (ValueError, TypeError) as error:
             raise Refusal("ValidationError", str(error)) from error
-        return _state(endpoint)
 
     def _refuse(self, refusal: Refusal) -> None:
-        self._reply(refusal.status, {"Message": refusal.message}, {"x-amzn-ErrorType": refusal.code})
+        told = {"__type": refusal.code, "Message": refusal.message, "message": refusal.message}
+        self._reply(refusal.status, told, {"x-amzn-ErrorType": refusal.code})
 
     def _reply(self, status: int, told: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
-        body = json.dumps(told).encode()
+        self._send(status, json.dumps(told).encode(), "application/json", headers or {})
+
+    def _reply_json(self, body: bytes) -> None:
+        self._send(200, body, "application/x-amz-json-1.1", {})
+
+    def _send(self, status: int, body: bytes, content_type: str, headers: Mapping[str, str]) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("x-amzn-RequestId", str(uuid.uuid4()))
-        for name, value in (headers or {}).items():
+        for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
@@ -210,10 +314,13 @@ def _state(endpoint: AsyncEndpoint) -> dict[str, Any]:
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
-    """Raises ValueError."""
-    told = json.loads(body)
+    """Raises Refusal."""
+    try:
+        told = json.loads(body)
+    except ValueError as error:
+        raise Refusal("ValidationError", str(error)) from error
     if not isinstance(told, dict):
-        raise ValueError("the body must be a JSON object")  # noqa: TRY004  (what was sent is wrong, not a call)
+        raise Refusal("ValidationError", "the body must be a JSON object")
     return told
 
 
