@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from container.serving.catalogue_task import CatalogueTask
-from container.serving.drawing_queue import DrawingQueue, State, Ticket
+from container.serving.drawing_queue import DrawingQueue, State
 from container.serving.engine import Engine
 from container.serving.errors import (
     BadRequest,
@@ -28,12 +28,14 @@ from container.serving.errors import (
     ServingError,
     UnknownName,
 )
+from container.serving.image_check import ImageCheck, open_image_check
 from container.serving.image_files import FileOptions, accepted_format
 from container.serving.invocation import Task, parse_invocation
 from container.serving.loopback import LoopbackOnly
 from container.serving.model_folder import ModelFolder
 from container.serving.output import log_crash
 from container.serving.settings import Settings
+from container.serving.tickets import Ticket
 
 log = logging.getLogger("container.serving")
 
@@ -45,15 +47,23 @@ def create_app(
     *,
     settings: Settings,
     folder: ModelFolder | None = None,
+    check: ImageCheck | None = None,
     choose_seed: Callable[[], int] = lambda: secrets.randbelow(2**32),
     clock: Callable[[], float] = time.monotonic,
 ) -> Starlette:
     """The application around one engine. Its lifespan starts the drawing thread and drains it at the end.
 
-    `folder` is shown in the catalogue. The queue is reachable as `app.state.queue`, for a server that begins
-    to drain when told to stop.
+    `folder` is shown in the catalogue, `check` scores the pictures (by default as the settings say). The
+    queue is reachable as `app.state.queue`, for a server that begins to drain when told to stop.
     """
-    server = _Server(engine, settings=settings, folder=folder, choose_seed=choose_seed, clock=clock)
+    server = _Server(
+        engine,
+        settings=settings,
+        folder=folder,
+        check=check or open_image_check(wanted=settings.image_check),
+        choose_seed=choose_seed,
+        clock=clock,
+    )
     routes = [
         Route("/ping", server.ping, methods=["GET"]),
         Route("/invocations", server.invocations, methods=["POST"]),
@@ -82,11 +92,12 @@ class _Server:
         *,
         settings: Settings,
         folder: ModelFolder | None,
+        check: ImageCheck,
         choose_seed: Callable[[], int],
         clock: Callable[[], float],
     ) -> None:
         self.queue = DrawingQueue(engine, settings=settings, clock=clock)
-        self._engine = engine
+        self._check = check
         self._settings = settings
         self._folder = folder
         self._choose_seed = choose_seed
@@ -112,9 +123,9 @@ class _Server:
             "reason": health.reason,
             "waiting": health.waiting,
             "uptime_s": round(self._clock() - self._started_at, 1),
+            "image_check": self._check.state,
         }
-        if health.proven:
-            info = self._engine.info()
+        if info := health.engine:
             report |= {"engine": info.name, "model": info.model, "model_hash": info.model_hash}
             report |= {"label": info.label} if info.label else {}
         return JSONResponse(report, status_code=200 if ready else 503)
@@ -137,14 +148,16 @@ class _Server:
         body = await _read_body(request, limit=self._settings.limits.body_bytes)
         task = await run_in_threadpool(self._parse, body)
         if isinstance(task, CatalogueTask):
-            return _json(self._catalogue(task))
+            return _json(
+                task.reply(self.queue.catalogue(), engine=self.queue.health().engine, folder=self._folder)
+            )
         ticket = self.queue.submit(task, inference_id=_inference_id(request))
         result = await self._outcome(ticket, request)
         files = FileOptions(
             format=accepted_format(request.headers.get("accept", "")),
             embed_parameters=self._settings.embed_parameters,
         )
-        reply = await run_in_threadpool(task.reply, result, engine=self._engine.info(), files=files)
+        reply = await run_in_threadpool(task.reply, result, files=files, check=self._check)
         log.info("%s: %.2f s", task.summary(), self._clock() - began)
         return _json(reply)
 
@@ -177,13 +190,10 @@ class _Server:
     def _parse(self, body: bytes) -> Task | CatalogueTask:
         return parse_invocation(
             body,
-            catalogue=self._engine.catalogue(),
+            catalogue=self.queue.catalogue(),
             limits=self._settings.limits,
             choose_seed=self._choose_seed,
         )
-
-    def _catalogue(self, task: CatalogueTask) -> bytes:
-        return task.reply(self._engine.catalogue(), engine=self._engine.info(), folder=self._folder)
 
     async def _outcome(self, ticket: Ticket, request: Request) -> Any:
         """The ticket's result; a client that goes away, or a server that stops, cancels the ticket."""

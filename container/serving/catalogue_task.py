@@ -14,19 +14,22 @@ from container.serving.model_folder import ModelFolder
 class CatalogueTask:
     """A question for the catalogue; it has no parameters."""
 
-    def reply(self, catalogue: Catalogue, *, engine: EngineInfo, folder: ModelFolder | None) -> bytes:
+    def reply(self, catalogue: Catalogue, *, engine: EngineInfo | None, folder: ModelFolder | None) -> bytes:
         """Names and hashes as JSON.
 
-        `folder`: what lies in the model folder, whether this engine reads it or not.
+        `engine` is None where it has drawn nothing yet. `folder`: what lies in the model folder, whether this
+        engine reads it or not.
         """
         answer: dict[str, Any] = {
-            "engine": {
-                key: value for key, value in dataclasses.asdict(engine).items() if value or key != "label"
-            },
+            "engine": _engine(engine),
             "models": _models(catalogue.models),
             "loras": _models(catalogue.loras or ()),
             "controlnets": _models(catalogue.controlnets),
+            "vaes": _models(catalogue.vaes),
+            "embeddings": _models(catalogue.embeddings),
             "samplers": catalogue.samplers,
+            "schedules": dict(catalogue.schedules),
+            "features": sorted(catalogue.features),
             "upscalers": ("None", *catalogue.upscalers),
             "max_width": catalogue.max_width,
             "max_height": catalogue.max_height,
@@ -37,6 +40,12 @@ class CatalogueTask:
                 **{kind: _models(files) for kind, files in folder.files.items()},
             }
         return json.dumps(answer).encode()
+
+
+def _engine(engine: EngineInfo | None) -> dict[str, str] | None:
+    if engine is None:
+        return None
+    return {key: value for key, value in dataclasses.asdict(engine).items() if value or key != "label"}
 
 
 def _models(models: Sequence[Model]) -> list[dict[str, str | None]]:

@@ -15,12 +15,13 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from container.serving.ai_mark import source_of
-from container.serving.engine import Catalogue, Engine, EngineInfo, OnStep, Picture, UpscaleRequest
-from container.serving.errors import BadRequest, EngineCrash, UnknownName
-from container.serving.image_files import FileOptions, encode_base64
+from container.serving.engine import Catalogue, Engine, OnStep, Picture, UpscaleRequest
+from container.serving.errors import BadRequest, EngineCrash
+from container.serving.image_check import ImageCheck
+from container.serving.image_files import FileOptions
 from container.serving.init_images import read_header, read_init_image
-from container.serving.reply import with_images
-from container.serving.samplers import nearest
+from container.serving.names import find_name
+from container.serving.reply import encode_and_score, with_images
 from container.serving.settings import Limits
 from container.serving.webui_fields import EXTRAS_BATCH, EXTRAS_SINGLE, read_fields
 
@@ -81,16 +82,14 @@ class ExtrasTask:
             on_step(number, len(self.files))
         return tuple(pictures)
 
-    def reply(self, result: tuple[Picture, ...], *, engine: EngineInfo, files: FileOptions) -> bytes:
-        """`{"html_info", "images"}`, or `{"html_info", "image"}` for the single task."""
-        del engine
-        images = [
-            encode_base64(picture, files=files, source=source_of(file))
-            for picture, file in zip(result, self.files, strict=True)
-        ]
+    def reply(self, result: tuple[Picture, ...], *, files: FileOptions, check: ImageCheck) -> bytes:
+        """`{"html_info", "images", "nsfw_scores"}`, or `image` in their place for the single task."""
+        sources = [source_of(file) for file in self.files]
+        images, scores = encode_and_score(result, sources=sources, files=files, check=check)
+        rest = {"html_info": self._html(), "nsfw_scores": scores}
         if self.task == "extras-batch-images":
-            return with_images(images, {"html_info": self._html()})
-        return b'{"image": "' + images[0] + b'", ' + json.dumps({"html_info": self._html()}).encode()[1:]
+            return with_images(images, rest)
+        return b'{"image": "' + images[0] + b'", ' + json.dumps(rest).encode()[1:]
 
     def summary(self) -> str:
         return f"{self.task}, {len(self.files)} pictures with {self.upscaler}"
@@ -195,10 +194,7 @@ def _pixels(sizes: Sequence[tuple[int, int]]) -> int:
 def _upscaler(asked: str | None, catalogue: Catalogue, *, field: str) -> str | None:
     if asked is None or asked == "None":
         return None
-    for name in catalogue.upscalers:
-        if name.lower() == asked.lower():
-            return name
-    raise UnknownName("upscaler", asked, nearest=nearest(asked, catalogue.upscalers), field=field)
+    return find_name(asked, catalogue.upscalers, kind="upscaler", field=field)
 
 
 def _asked(engine: Engine, picture: Picture, name: str, width: int, height: int) -> Picture:

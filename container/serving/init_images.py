@@ -24,6 +24,25 @@ class Header:
     width: int
     height: int
 
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
+
+
+class PictureReader:
+    """Reads the pictures of one request: each at most `each_pixels`, all together at most `all_pixels`."""
+
+    def __init__(self, *, each_pixels: int, all_pixels: int) -> None:
+        self._each_pixels = each_pixels
+        self._left = all_pixels
+
+    def read(self, text: object, *, field: str) -> bytes:
+        """As `read_init_image`; also refuses what would be too much together with those read before."""
+        file = read_init_image(text, field=field, max_pixels=min(self._each_pixels, self._left))
+        header = read_header(file)
+        self._left -= header.pixels if header else 0
+        return file
+
 
 def read_init_image(text: object, *, field: str, max_pixels: int) -> bytes:
     """The file inside a base64 text or `data:` URI, proven to be a PNG, JPEG or WEBP that decodes.
@@ -34,9 +53,11 @@ def read_init_image(text: object, *, field: str, max_pixels: int) -> bytes:
     header = read_header(file)
     if header is None:
         raise BadRequest("not a PNG, JPEG or WEBP file", field=field)
-    if not 0 < header.width * header.height <= max_pixels:
+    if not 0 < header.pixels <= max_pixels:
         size = f"{header.width}x{header.height}"
         raise BadRequest(f"{size} pixels; at most {max_pixels // 10**6} megapixels", field=field)
+    if file.count(_JPEG_SCAN) > _MOST_JPEG_SCANS and header.format == "JPEG":
+        raise BadRequest("a JPEG file of too many scans", field=field)
     try:
         with Image.open(io.BytesIO(file), formats=[header.format]) as image:
             image.load()
@@ -75,6 +96,8 @@ def _png(file: bytes) -> Header | None:
 
 
 _MAX_JPEG_SEGMENTS = 4096
+_JPEG_SCAN = b"\xff\xda"  # only as a marker: in the coded data 0xFF is followed by 0
+_MOST_JPEG_SCANS = 64  # progressive files have about ten; each costs a walk over the whole picture
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF markers; the three are DHT, JPG, DAC
 
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from container.serving.engine import Engine, EngineInfo, OnStep
+from container.serving.engine import Engine, OnStep
+from container.serving.image_check import ImageCheck
 from container.serving.image_files import FileOptions
 from container.serving.init_images import read_init_image
 from container.serving.settings import Limits
@@ -34,8 +35,8 @@ class InterrogateTask:
         on_step(1, 1)
         return caption
 
-    def reply(self, result: str, *, engine: EngineInfo, files: FileOptions) -> bytes:
-        del engine, files
+    def reply(self, result: str, *, files: FileOptions, check: ImageCheck) -> bytes:
+        del files, check
         return json.dumps({"caption": result}).encode()
 
     def summary(self) -> str:

@@ -5,21 +5,22 @@ Unknown keys at the top are ignored, as every generation of that container does;
 are refused, and so are `options`, by which a later generation let anybody set the server up.
 """
 
-import dataclasses
 import json
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, Protocol
 
 from container.serving.catalogue_task import CatalogueTask
-from container.serving.drawing_task import parse_drawing
-from container.serving.engine import Catalogue, Engine, EngineInfo, OnStep
+from container.serving.drawing_request import parse_drawing
+from container.serving.engine import Catalogue, Engine, OnStep
 from container.serving.errors import BadRequest
 from container.serving.extras_task import parse_batch, parse_single
+from container.serving.image_check import ImageCheck
 from container.serving.image_files import FileOptions
 from container.serving.interrogate_task import parse_interrogation
+from container.serving.overrides import Envelope
 from container.serving.settings import Limits
-from container.serving.webui_fields import optional_text, text, without_effect
+from container.serving.webui_fields import flag, optional_text, text
 
 PAYLOADS = {
     "text-to-image": "txt2img_payload",
@@ -47,8 +48,8 @@ class Task(Protocol):
     def run(self, engine: Engine, *, on_step: OnStep) -> Any:
         """Do it. Raises as the engine does, and what `on_step` raises."""
 
-    def reply(self, result: Any, *, engine: EngineInfo, files: FileOptions) -> bytes:
-        """The success body for what `run` answered."""
+    def reply(self, result: Any, *, files: FileOptions, check: ImageCheck) -> bytes:
+        """The success body for what `run` answered, every picture in it scored."""
 
     def summary(self) -> str:
         """One line for the log: numbers and our own names only, nothing a person wrote."""
@@ -76,16 +77,23 @@ def parse_invocation(
         return parse_batch(payload, catalogue=catalogue, limits=limits)
     if task == "interrogate":
         return parse_interrogation(payload, limits=limits)
-    drawing = parse_drawing(
+    return parse_drawing(
         task,
         payload,
-        model=optional_text(top.get("model"), "model"),
+        envelope=_envelope(top),
         catalogue=catalogue,
         limits=limits,
         choose_seed=choose_seed,
     )
-    idle = [] if top.get("vae") in (None, "", "None", "Automatic") else ["vae"]
-    return dataclasses.replace(drawing, notes=(*without_effect(idle), *drawing.notes))
+
+
+def _envelope(top: Mapping[str, Any]) -> Envelope:
+    exact = top.get("exact")
+    return Envelope(
+        model=optional_text(top.get("model"), "model"),
+        vae=optional_text(top.get("vae"), "vae"),
+        exact=exact is not None and flag(exact, "exact"),
+    )
 
 
 def _payload(top: Mapping[str, Any], task: str) -> Mapping[str, Any]:

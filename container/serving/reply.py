@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from container.serving.engine import Drawing, DrawRequest, EngineInfo
+from container.serving.ai_mark import DigitalSource
+from container.serving.engine import Drawing, DrawRequest, EngineInfo, Picture
+from container.serving.image_check import ImageCheck, scores
 from container.serving.image_files import FileOptions, encode_base64
+from container.serving.infotext import denoising, extra_parameters, infotext, vae_name
 
 
 def write_drawings(
@@ -16,23 +20,45 @@ def write_drawings(
     notes: Sequence[str],
     engine: EngineInfo,
     files: FileOptions,
+    check: ImageCheck,
 ) -> bytes:
     """The JSON body `{"images": [base64 file], "parameters": {…}, "info": "a JSON text"}`.
 
     `drawings` belong to the batches, one each.
     """
     infotexts = [
-        _infotext(batch, seed=seed, engine=engine)
+        infotext(batch, seed=seed, subseed=subseed, engine=engine)
         for batch, drawing in zip(batches, drawings, strict=True)
-        for seed in drawing.seeds
+        for seed, subseed in zip(drawing.seeds, drawing.subseeds, strict=True)
     ]
     pictures = [picture for drawing in drawings for picture in drawing.images]
-    images = [
-        encode_base64(picture, files=files, parameters=infotext)
-        for picture, infotext in zip(pictures, infotexts, strict=True)
-    ]
-    info = json.dumps(_info(batches[0], drawings, engine=engine, infotexts=infotexts, notes=notes))
-    return with_images(images, {"parameters": parameters, "info": info})
+    images, nsfw_scores = encode_and_score(pictures, parameters=infotexts, files=files, check=check)
+    info = _info(batches[0], drawings, engine=engine, infotexts=infotexts, notes=notes)
+    text = json.dumps({**info, "nsfw_scores": nsfw_scores})
+    return with_images(images, {"parameters": parameters, "info": text})
+
+
+def encode_and_score(
+    pictures: Sequence[Picture],
+    *,
+    files: FileOptions,
+    check: ImageCheck,
+    sources: Sequence[DigitalSource] | None = None,
+    parameters: Sequence[str] | None = None,
+) -> tuple[list[bytes], list[float | None]]:
+    """Each picture's file as base64, and its score, made side by side: both release the interpreter."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="image-check") as aside:
+        scoring = aside.submit(scores, pictures, check)
+        images = [
+            encode_base64(
+                picture,
+                files=files,
+                source=sources[number] if sources else DigitalSource.TRAINED,
+                parameters=parameters[number] if parameters else None,
+            )
+            for number, picture in enumerate(pictures)
+        ]
+        return images, scoring.result()
 
 
 def with_images(images: Sequence[bytes], rest: Mapping[str, Any]) -> bytes:
@@ -75,42 +101,17 @@ def _info(
         "face_restoration_model": None,
         "sd_model_name": engine.model,
         "sd_model_hash": engine.model_hash,
-        "sd_vae_name": None,
+        "sd_vae_name": vae_name(first),
         "sd_vae_hash": None,
         "seed_resize_from_w": -1,
         "seed_resize_from_h": -1,
-        "denoising_strength": first.denoising_strength if first.init_images else None,
-        "extra_generation_params": {},
+        "denoising_strength": denoising(first),
+        "extra_generation_params": extra_parameters(first),
         "index_of_first_image": 0,
         "infotexts": infotexts,
         "styles": [],
-        "clip_skip": 1,
+        "clip_skip": first.clip_skip,
         "is_using_inpainting_conditioning": False,
         "notes": list(dict.fromkeys(all_notes)),
         "unknown_words": list(dict.fromkeys(unknown_words)),
     }
-
-
-def _infotext(request: DrawRequest, *, seed: int, engine: EngineInfo) -> str:
-    """The text webui calls so: prompt, negative prompt, then `Key: value` pairs in its order."""
-    pairs = {
-        "Steps": request.steps,
-        "Sampler": request.sampler_name,
-        "CFG scale": f"{request.cfg_scale:g}",
-        "Seed": seed,
-        "Size": f"{request.width}x{request.height}",
-        "Model hash": engine.model_hash,
-        "Model": engine.model,
-        "Denoising strength": f"{request.denoising_strength:g}" if request.init_images else "",
-    }
-    lines = [request.prompt]
-    if request.negative_prompt:
-        lines.append(f"Negative prompt: {request.negative_prompt}")
-    lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in pairs.items() if value != ""))
-    return "\n".join(lines)
-
-
-def _quoted(value: object) -> str:
-    """Values that hold a separator are JSON-quoted, as webui does."""
-    written = str(value)
-    return json.dumps(written, ensure_ascii=False) if set(written) & set(",:\n") else written

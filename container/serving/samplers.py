@@ -2,15 +2,15 @@
 
 Requests come from many generations of stable-diffusion-webui: older ones join sampler and schedule in one
 name ("DPM++ 2M Karras"), newer ones send them apart, all accept aliases. A sampler webui knows and the
-engine lacks is replaced by its nearest relative with a note; a name nobody knows is refused with the nearest
-known ones.
+engine lacks is replaced by its nearest relative with a note, a schedule by the sampler's own; a name nobody
+knows is refused with the nearest known ones.
 """
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from container.serving.errors import UnknownName
+from container.serving.engine import Catalogue
+from container.serving.names import find_name, match
 
 SCHEDULES = (
     "Automatic",
@@ -57,54 +57,75 @@ _ALIASES = {
     "k_euler_ancestral": "Euler a",
     "euler ancestral": "Euler a",
     "k_lms": "LMS",
+    "k_lms_ka": "LMS Karras",
     "k_heun": "Heun",
     "k_dpm_2": "DPM2",
+    "k_dpm_2_ka": "DPM2 Karras",
     "k_dpm_2_a": "DPM2 a",
+    "k_dpm_2_a_ka": "DPM2 a Karras",
+    "k_dpm_fast": "DPM fast",
+    "k_dpm_ad": "DPM adaptive",
     "k_dpmpp_2m": "DPM++ 2M",
+    "k_dpmpp_2m_ka": "DPM++ 2M Karras",
+    "k_dpmpp_2m_sde": "DPM++ 2M SDE",
+    "k_dpmpp_2m_sde_ka": "DPM++ 2M SDE Karras",
+    "k_dpmpp_2m_sde_exp": "DPM++ 2M SDE Exponential",
+    "k_dpmpp_2m_sde_heun": "DPM++ 2M SDE Heun",
+    "k_dpmpp_3m_sde": "DPM++ 3M SDE",
     "k_dpmpp_2s_a": "DPM++ 2S a",
+    "k_dpmpp_2s_a_ka": "DPM++ 2S a Karras",
     "k_dpmpp_sde": "DPM++ SDE",
+    "k_dpmpp_sde_ka": "DPM++ SDE Karras",
+    "k_lcm": "LCM",
     "dpm++ 2s ancestral": "DPM++ 2S a",
+}
+
+# webui's own short names of its schedules; all others differ from the label in case only.
+_SCHEDULE_ALIASES = {
+    "sgm_uniform": "SGM Uniform",
+    "sgmuniform": "SGM Uniform",
+    "kl_optimal": "KL Optimal",
+    "align_your_steps": "Align Your Steps",
+    "ays": "Align Your Steps",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerChoice:
-    """The engine's sampler to draw with, and what to tell about it."""
+    """The engine's sampler and schedule to draw with, and what to tell about them."""
 
     name: str
+    schedule: str = "Automatic"
     notes: tuple[str, ...] = ()
 
 
-def choose_sampler(asked: str, *, schedule: str | None, offered: Sequence[str], field: str) -> SamplerChoice:
+def choose_sampler(
+    asked: str,
+    *,
+    schedule: str | None,
+    catalogue: Catalogue,
+    field: str,
+    schedule_field: str = "scheduler",
+) -> SamplerChoice:
     """The engine's sampler for the names asked for. Raises `UnknownName` with the three nearest names.
 
-    An engine that has a schedule offers the joined name ("DPM++ 2M Karras"); one that has not draws on its
-    own.
+    An engine that can follow a schedule says so in `Catalogue.schedules`, or offers the joined name
+    ("DPM++ 2M Karras"); one that cannot draws on the sampler's own.
     """
-    base, joined = _split_schedule(asked)
-    schedule = joined or _known_schedule(schedule)
-    known = _match(_ALIASES.get(base.lower(), base), [*offered, *_RELATIVES])
+    offered = catalogue.samplers
+    base, joined = _split_schedule(_ALIASES.get(asked.lower().strip(), asked))
+    wanted = joined or _known_schedule(schedule, catalogue, field=schedule_field)
+    known = match(_ALIASES.get(base.lower(), base), [*offered, *_RELATIVES])
     if known is None:
-        raise UnknownName("sampler", asked, nearest=nearest(asked, [*offered, *_RELATIVES]), field=field)
-    if with_schedule := _match(f"{known} {schedule}", offered):
-        return SamplerChoice(name=with_schedule)
+        known = find_name(asked, [*offered, *_RELATIVES], kind="sampler", field=field)
     name = known if known in offered else _relative(known, offered)
     notes = [] if name == known else [f"sampler {known} is not in this engine; drew with {name}"]
-    if schedule != "Automatic":
-        notes.append(f"schedule {schedule} had no effect with sampler {name}")
+    if wanted == "Automatic" or wanted in catalogue.schedules.get(name, ()):
+        return SamplerChoice(name=name, schedule=wanted, notes=tuple(notes))
+    if with_schedule := match(f"{known} {wanted}", offered):
+        return SamplerChoice(name=with_schedule)
+    notes.append(f"schedule {wanted} had no effect with sampler {name}")
     return SamplerChoice(name=name, notes=tuple(notes))
-
-
-def nearest(asked: str, names: Sequence[str]) -> list[str]:
-    """Up to three of the names, most similar first."""
-    by_lower = {name.lower(): name for name in names}
-    close = difflib.get_close_matches(asked[:200].lower(), by_lower, n=3, cutoff=0.0)
-    return [by_lower[name] for name in close]
-
-
-def _match(asked: str, names: Sequence[str]) -> str | None:
-    wanted = " ".join(asked.lower().split())
-    return next((name for name in names if name.lower() == wanted), None)
 
 
 def _split_schedule(asked: str) -> tuple[str, str | None]:
@@ -120,10 +141,9 @@ def _relative(known: str, offered: Sequence[str]) -> str:
     return next((name for name in _RELATIVES.get(known, ()) if name in offered), offered[0])
 
 
-def _known_schedule(asked: str | None) -> str:
+def _known_schedule(asked: str | None, catalogue: Catalogue, *, field: str) -> str:
     if not asked:
         return "Automatic"
-    schedule = _match(asked, SCHEDULES)
-    if schedule is None:
-        raise UnknownName("scheduler", asked, nearest=nearest(asked, SCHEDULES), field="scheduler")
-    return schedule
+    followed = [name for names in catalogue.schedules.values() for name in names]
+    known = dict.fromkeys([*SCHEDULES, *followed])
+    return find_name(_SCHEDULE_ALIASES.get(asked.lower(), asked), known, kind="scheduler", field=field)

@@ -18,7 +18,13 @@ class Limits:
     max_images: int = 16
     max_pixels: int = 2**24  # over all images of one request: 16 of 1024x1024, 4 of 2048x2048
     init_image_pixels: int = 16 * 10**6
+    sent_pixels: int = 32 * 10**6  # over all pictures sent with one request: start, mask, control maps
+    control_units: int = 4
+    mask_blur: int = 256
     waiting: int = 64
+
+
+_WARM_UP_SIDES = (512, 1024)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +36,9 @@ class Settings:
     `closing_s`: how much longer its last step may take before it is answered without a picture. Together
     they stay under the 25 s the container promises (SageMaker kills after 30). `embed_parameters`: write
     prompt and settings into each picture file. `control`: offer the loopback control routes. `checkpoint`:
-    path of the model file to begin with.
+    path of the model file to begin with. `allow_pickle`: load pickled model files that no catalogue vouches
+    for. `image_check`: score every picture. `warm_up_sides`: sizes of the pictures drawn for practice once
+    the server is healthy and nobody waits, in pixels.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -41,13 +49,17 @@ class Settings:
     embed_parameters: bool = False
     control: bool = False
     checkpoint: str | None = None
+    allow_pickle: bool = False
+    image_check: bool = True
+    warm_up_sides: tuple[int, ...] = _WARM_UP_SIDES
 
     @classmethod
     def from_environment(cls, *, host: str, environment: Mapping[str, str] | None = None) -> Self:
         """Settings of a server that listens on `host`.
 
-        PNG_PARAMETERS=1 embeds the parameters; `ckpt`, as in the seed project, names the checkpoint. The
-        control routes exist only on loopback, and not where SAGEMAKER_* variables tell that this is an
+        PNG_PARAMETERS=1 embeds the parameters; `ckpt`, as in the seed project, names the checkpoint;
+        ALLOW_PICKLE=1 loads any pickle; IMAGE_CHECK=0 scores no picture; WARM_UP=0 draws none for practice.
+        The control routes exist only on loopback, and not where SAGEMAKER_* variables tell that this is an
         endpoint.
         """
         env = os.environ if environment is None else environment  # noqa: TID251 (this is the config module)
@@ -56,6 +68,9 @@ class Settings:
             embed_parameters=env.get("PNG_PARAMETERS") == "1",
             checkpoint=env.get("ckpt") or None,
             control=is_loopback(host) and not on_sagemaker,
+            allow_pickle=env.get("ALLOW_PICKLE") == "1",
+            image_check=env.get("IMAGE_CHECK") != "0",
+            warm_up_sides=() if env.get("WARM_UP") == "0" else _WARM_UP_SIDES,
         )
 
 

@@ -6,10 +6,11 @@ unless empty. A field in no group is a mistake and refused by name.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from container.serving.engine import Feature
 from container.serving.errors import BadRequest
 
 Parse = Callable[[Any, str], Any]
@@ -80,10 +81,25 @@ def side(low: int, high: int) -> Parse:
 
 
 def flag(value: Any, field: str) -> bool:
-    """True or false."""
-    if not isinstance(value, bool):
+    """True or false; older clients send 1 and 0."""
+    if value not in (True, False):
         raise BadRequest("must be true or false", field=field)
-    return value
+    return bool(value)
+
+
+def one_of(names: Sequence[str], *aliases: tuple[str, int]) -> Parse:
+    """The place of a name in the list, or the place itself."""
+    places = {name.lower(): place for place, name in enumerate(names)} | dict(aliases)
+
+    def parse(value: Any, field: str) -> int:
+        if not isinstance(value, str):
+            place: int = integer(0, len(names) - 1)(value, field)
+            return place
+        if value.lower() not in places:
+            raise BadRequest(f"must be one of {', '.join(names)}", field=field)
+        return places[value.lower()]
+
+    return parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,27 +133,31 @@ Field = Used | Inert | Anything | Refused
 
 
 def read_fields(
-    payload: Mapping[str, Any], fields: Mapping[str, Field], *, task: str
+    payload: Mapping[str, Any], fields: Mapping[str, Field], *, task: str, prefix: str = ""
 ) -> tuple[dict[str, Any], list[str]]:
     """The values of the used fields, defaults filled in, and a note that names those without effect.
 
-    Raises `BadRequest` naming a field that is refused, malformed or in no schema.
+    Raises `BadRequest` naming a field, `prefix` before it, that is refused, malformed or in no schema.
     """
     idle = []
     for name, value in payload.items():
         field = fields.get(name)
         if field is None:
-            raise BadRequest(f"not a field of webui's {task} request", field=name[:80])
+            raise BadRequest(f"not a field of webui's {task} request", field=prefix + name[:80])
         if isinstance(field, Refused) and value not in (None, "", [], {}, False):
-            raise BadRequest(field.reason, field=name)
+            raise BadRequest(field.reason, field=prefix + name)
         if isinstance(field, Inert) and value and value not in field.neutral:
-            idle.append(name)
-    values = {
-        name: field.parse(payload[name], name) if payload.get(name) is not None else field.default
+            idle.append(prefix + name)
+    return read_used(payload, fields, prefix=prefix), without_effect(idle)
+
+
+def read_used(payload: Mapping[str, Any], fields: Mapping[str, Field], *, prefix: str = "") -> dict[str, Any]:
+    """The values of the used fields, defaults filled in. Raises `BadRequest` naming a malformed one."""
+    return {
+        name: field.parse(payload[name], prefix + name) if payload.get(name) is not None else field.default
         for name, field in fields.items()
         if isinstance(field, Used)
     }
-    return values, without_effect(idle)
 
 
 def without_effect(names: Sequence[str]) -> list[str]:
@@ -146,7 +166,7 @@ def without_effect(names: Sequence[str]) -> list[str]:
 
 
 _RUNS_CODE = "scripts are not run by this server"
-_HIRES = Anything()  # with `enable_hr`, which is named in its place
+_HIRES = Anything()  # with `enable_hr`, which is named in its place where there is no second pass
 
 COMMON: Mapping[str, Field] = {
     "styles": Inert(neutral=(["None"], ["None", "None"])),
@@ -201,7 +221,7 @@ TXT2IMG: Mapping[str, Field] = {
     "hr_distilled_cfg": _HIRES,
 }
 
-_INPAINTING = Anything()  # with `mask`, which is refused
+_INPAINTING = Anything()  # with `mask`, which is refused where there is no inpainting
 
 IMG2IMG: Mapping[str, Field] = {
     **COMMON,
@@ -221,6 +241,30 @@ IMG2IMG: Mapping[str, Field] = {
     "inpaint_full_res_padding": _INPAINTING,
     "inpainting_mask_invert": _INPAINTING,
 }
+
+_BY_FEATURE: Mapping[Feature, Mapping[str, Field]] = {
+    Feature.CONTROLNET: {"alwayson_scripts": Anything()},
+    Feature.ETA: {"eta": Used(parse=number(0, 1), default=None)},
+    Feature.HIRES: {"enable_hr": Used(parse=flag, default=False)},
+    Feature.INPAINT: {"mask": Anything()},
+    Feature.RESIZE_MODE: {"resize_mode": Used(parse=integer(0, 3), default=0)},
+    Feature.TILING: {"tiling": Used(parse=flag, default=False)},
+}
+"""What an engine's features make of fields that are otherwise idle or refused."""
+
+
+def drawing_fields(task: str, features: Collection[Feature]) -> dict[str, Field]:
+    """The fields of text-to-image or image-to-image for an engine with these features.
+
+    Fields that only mean something with another one (a second pass, a mask, control units) are read by
+    themselves, where that one is there.
+    """
+    fields = dict(TXT2IMG if task == "text-to-image" else IMG2IMG)
+    for feature in sorted(features):
+        changes = _BY_FEATURE.get(feature, {})
+        fields.update({name: field for name, field in changes.items() if name in fields})
+    return fields
+
 
 _LONGEST_SIDE = 8192
 

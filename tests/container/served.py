@@ -16,6 +16,7 @@ from PIL import Image
 from container.serving.app import create_app
 from container.serving.drawing_queue import DrawingQueue
 from container.serving.engine import Engine
+from container.serving.image_check import ImageCheck
 from container.serving.model_folder import ModelFolder
 from container.serving.process import bind, create_server
 from container.serving.settings import Settings
@@ -64,11 +65,19 @@ class ServedClient(httpx.Client):
 
 @contextmanager
 def serving(
-    engine: Engine, *, ready: bool = True, folder: ModelFolder | None = None, **settings: Any
+    engine: Engine,
+    *,
+    ready: bool = True,
+    folder: ModelFolder | None = None,
+    check: ImageCheck | None = None,
+    **settings: Any,
 ) -> Iterator["ServedClient"]:
-    """A client of a running server around the engine, by default once the engine has proven itself."""
-    chosen = Settings(**{"control": True, **settings})
-    app = create_app(engine, settings=chosen, folder=folder, choose_seed=lambda: CHOSEN_SEED)
+    """A client of a running server around the engine, by default once the engine has proven itself.
+
+    Pictures are scored by `check`, else not at all, and none is drawn for practice unless the settings say so.
+    """
+    chosen = Settings(**{"control": True, "image_check": False, "warm_up_sides": (), **settings})
+    app = create_app(engine, settings=chosen, folder=folder, check=check, choose_seed=lambda: CHOSEN_SEED)
     server = create_server(app, settings=chosen)
     with bind("127.0.0.1", 0) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -55,13 +55,13 @@ def refused(client, body):
 class TestUpscaling:
     def test_a_single_picture_comes_back_alone_and_twice_as_large_unless_told_otherwise(self, client):
         body = answered(client, single())
-        assert body.keys() == {"image", "html_info"}
+        assert body.keys() == {"image", "html_info", "nsfw_scores"}
         assert the_picture(body).size == (120, 80)
         assert body["html_info"] == "<p>Postprocess upscaler: Lanczos</p>"
 
     def test_a_batch_comes_back_as_a_list_in_its_order(self, client):
         body = answered(client, batch(encoded(HALVES), encoded(HALVES.rotate(90, expand=True))))
-        assert body.keys() == {"images", "html_info"}
+        assert body.keys() == {"images", "html_info", "nsfw_scores"}
         assert [picture.size for picture in pictures(body)] == [(120, 80), (80, 120)]
 
     @pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP"])
@@ -274,7 +274,11 @@ class TestCatalogue:
             ],
             "loras": [],
             "controlnets": [],
+            "vaes": [],
+            "embeddings": [],
             "samplers": ["Euler", "Euler a", "DDIM", "DPM++ 2M"],
+            "schedules": {},
+            "features": [],
             "upscalers": ["None", "Lanczos", "Nearest"],
             "max_width": 2048,
             "max_height": 2048,
