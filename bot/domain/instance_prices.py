@@ -1,0 +1,58 @@
+"""What an endpoint's instances cost an hour: a dated table, and how sure a figure is.
+
+SageMaker hosting, on demand, US dollars. Sources: the price lists of
+aws-samples/foundation-model-benchmarking-tool (2025-04) and public rate tables up to 2026-08. The command
+line refreshes it from AWS's price API (`imagine endpoint cost --refresh`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+AS_OF = "2026-08"
+TABLE_REGION = "us-east-1"
+
+HOURLY: Mapping[str, float] = {
+    "ml.g4dn.xlarge": 0.7364,
+    "ml.g4dn.2xlarge": 0.94,
+    "ml.g5.xlarge": 1.408,
+    "ml.g5.2xlarge": 1.515,
+    "ml.g5.4xlarge": 2.03,
+    "ml.g6.xlarge": 1.127,
+    "ml.g6.2xlarge": 1.222,
+    "ml.g6.4xlarge": 1.65,
+    "ml.g6e.xlarge": 2.61,
+    "ml.g6e.2xlarge": 2.80,
+    "ml.m5.large": 0.115,
+    "ml.m5.xlarge": 0.23,
+    "ml.c5.xlarge": 0.204,
+    "ml.c5.2xlarge": 0.408,
+    "ml.c6i.xlarge": 0.204,
+    "ml.c6i.2xlarge": 0.408,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """US dollars an hour, or None where nobody knows. `basis` says in words where it comes from."""
+
+    hourly: float | None
+    basis: str
+
+    def of(self, hours: float) -> str:
+        """An amount in words, such as "about $0.56 (us-east-1 prices of 2026-08)"."""
+        if self.hourly is None:
+            return f"an unknown amount ({self.basis})"
+        return f"about ${self.hourly * hours:,.2f} ({self.basis})"
+
+
+def price_of(kind: str, *, region: str, known: Mapping[str, float] | None = None) -> Price:
+    """The hourly price of one instance. `known`: prices of this region that somebody has looked up."""
+    if known and kind in known:
+        return Price(hourly=known[kind], basis=f"{region} prices as looked up")
+    if kind not in HOURLY:
+        return Price(hourly=None, basis=f"no price of {kind} is known; see the SageMaker price list")
+    if region == TABLE_REGION:
+        return Price(hourly=HOURLY[kind], basis=f"{region} prices of {AS_OF}")
+    return Price(
+        hourly=HOURLY[kind], basis=f"{TABLE_REGION} prices of {AS_OF}; {region} may differ by a quarter"
+    )
