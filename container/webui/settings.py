@@ -48,7 +48,7 @@ class WebuiSettings:
         Raises `FileNotFoundError` where the folder holds no `launch.py`.
         """
         env = os.environ if environment is None else environment  # noqa: TID251 (this is the config module)
-        source = Path(env.get("WEBUI_SOURCE", "/opt/webui"))
+        source = Path(env.get("WEBUI_SOURCE", "/opt/webui")).absolute()
         if not (source / "launch.py").is_file():
             raise FileNotFoundError(
                 f"no launch.py in {source}: set WEBUI_SOURCE to the folder of webui or Forge"

@@ -187,13 +187,8 @@ class WebuiProcess:
     def wait_until_answering(self, limit_s: float) -> None:
         """Return once its API answers. Raises `EngineCrash` where it ends or the time is over."""
         deadline = time.monotonic() + limit_s
-        while True:
-            try:
-                self.api.get("/sdapi/v1/sd-models")
-            except EngineCrash:
-                self._check_starting(deadline, limit_s)
-            else:
-                return
+        while not self._answers():
+            self._check_starting(deadline, limit_s)
 
     def wait(self) -> None:
         """Return once it has ended, by itself or by `kill`."""
@@ -219,6 +214,13 @@ class WebuiProcess:
         self._gone.set()
         assert self._process.stdin is not None
         self._process.stdin.close()
+
+    def _answers(self) -> bool:
+        try:
+            self.api.get("/sdapi/v1/sd-models")
+        except EngineCrash:
+            return False
+        return True
 
     def _check_starting(self, deadline: float, limit_s: float) -> None:
         """Wait a moment. Raises `EngineCrash` where waiting has become pointless."""
