@@ -393,7 +393,7 @@ class DrawingQueue:
             for ticket, result in zip(group, results, strict=True):
                 if self._proven and isinstance(result, Drawn):
                     self._proven = result.engine, self._proven[1]
-                if isinstance(result, EngineCrash | OutOfMemory):
+                if isinstance(result, EngineCrash | OutOfMemory | Stuck):
                     self._failures += 1
                 elif ticket.task.proves_engine and not isinstance(result, ServingError):
                     self._failures = 0

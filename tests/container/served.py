@@ -74,7 +74,7 @@ def serving(
 ) -> Iterator["ServedClient"]:
     """A client of a running server around the engine, by default once the engine has proven itself.
 
-    Pictures are scored by `check`, else not at all, and none is drawn for practice unless the settings say so.
+    Pictures are scored by `check`, else not at all. None is drawn for practice unless the settings say so.
     """
     chosen = Settings(**{"control": True, "image_check": False, "warm_up_sides": (), **settings})
     app = create_app(engine, settings=chosen, folder=folder, check=check, choose_seed=lambda: CHOSEN_SEED)
@@ -85,7 +85,8 @@ def serving(
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         try:
             eventually(lambda: server.started)
-            with ServedClient(base_url=address, timeout=20, trust_env=False) as client:
+            unlimited = httpx.Limits(max_connections=None)
+            with ServedClient(base_url=address, timeout=20, trust_env=False, limits=unlimited) as client:
                 client.server, client.queue = server, app.state.queue
                 if ready:
                     eventually(lambda: client.get("/ping").status_code == 200)
