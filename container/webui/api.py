@@ -16,7 +16,7 @@ from container.serving.errors import EngineCrash, NotSupported, OutOfMemory, Ser
 
 _MOST_BYTES = 512 * 2**20
 
-_OUT_OF_MEMORY = re.compile(r"out of ?memory|not enough memory|alloc_failed|cannot allocate", re.IGNORECASE)
+_OUT_OF_MEMORY = re.compile(r"out ?of ?memory|not enough memory|alloc_failed|cannot allocate", re.IGNORECASE)
 
 
 class Gone(EngineCrash):

@@ -75,7 +75,7 @@ def _check_model(info: Mapping[str, Any], checkpoint: File) -> None:
     if not told:
         raise EngineCrash("webui does not tell which model it drew with")
     path = PurePosixPath(checkpoint.model.name)
-    if told not in {path.stem, path.name, str(path.with_suffix("")), str(path)}:
+    if str(told) not in {path.stem, path.name, str(path.with_suffix("")), str(path)}:
         raise EngineCrash("webui drew with another model than it was asked to")
     hash_ = info.get("sd_model_hash")
     if hash_ and checkpoint.model.sha256 and not checkpoint.model.sha256.startswith(str(hash_)):
@@ -94,7 +94,7 @@ def _pictures(answer: Any, info: Mapping[str, Any], request: DrawRequest) -> tup
     """The pictures proper: no grid before them, no control maps after them."""
     texts = answer.get("images")
     leading = info.get("index_of_first_image", 0)
-    if not isinstance(texts, list) or leading not in {0, 1}:
+    if not isinstance(texts, list) or not isinstance(leading, int) or not 0 <= leading <= 1:
         raise EngineCrash("webui answered no list of pictures")
     proper = texts[leading:]
     if len(proper) < request.batch_size or (len(proper) > request.batch_size and not request.controls):

@@ -72,7 +72,7 @@ def _override(standin: Standin, body: dict[str, Any]) -> None:
 
 
 def _restore(standin: Standin, body: dict[str, Any], stored: dict[str, Any]) -> None:
-    """webui puts the options back, the loaded model stays until the next request; Forge keeps both."""
+    """Options are put back, the loaded model stays until the next request; the first Forge kept both."""
     leaks = standin.dialect == "forge" or "leaks-options" in standin.trouble
     if body["override_settings_restore_afterwards"] and not leaks:
         standin.options = stored

@@ -8,9 +8,14 @@ import zlib
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
+_COLOURS = {"red": (180, 0, 0), "green": (0, 180, 0), "blue": (0, 0, 180)}
+
+
 def picture(key: str, width: int, height: int) -> str:
-    """A rectangle of one colour, which is a function of `key`, as base64."""
-    colour = hashlib.sha256(key.encode()).digest()[:3]
+    """A rectangle of one colour, a function of `key` and near the colour that it names, as base64."""
+    chance = hashlib.sha256(key.encode()).digest()
+    near = next((colour for name, colour in _COLOURS.items() if f" {name} " in f" {key} "), None)
+    colour = bytes(base + part % 75 for base, part in zip(near, chance, strict=False)) if near else chance[:3]
     rows = (b"\0" + colour * width) * height
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b"")]
