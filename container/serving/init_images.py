@@ -11,7 +11,7 @@ import io
 import struct
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from container.serving.errors import BadRequest
 
@@ -45,7 +45,8 @@ class PictureReader:
 
 
 def read_init_image(text: object, *, field: str, max_pixels: int) -> bytes:
-    """The file inside a base64 text or `data:` URI, proven to be a PNG, JPEG or WEBP that decodes.
+    """The file inside a base64 text or `data:` URI, proven to be a PNG, JPEG or WEBP that decodes and turns
+    upright.
 
     Raises `BadRequest` naming the field. URLs are never followed.
     """
@@ -61,6 +62,7 @@ def read_init_image(text: object, *, field: str, max_pixels: int) -> bytes:
     try:
         with Image.open(io.BytesIO(file), formats=[header.format]) as image:
             image.load()
+            ImageOps.exif_transpose(image, in_place=True)  # damaged EXIF fails here, not where the picture is used
     except Exception as error:  # a hostile file may trip a decoder in any way
         raise BadRequest(f"the {header.format} file does not decode", field=field) from error
     return file
