@@ -62,7 +62,7 @@ def read_init_image(text: object, *, field: str, max_pixels: int) -> bytes:
     try:
         with Image.open(io.BytesIO(file), formats=[header.format]) as image:
             image.load()
-            ImageOps.exif_transpose(image, in_place=True)  # damaged EXIF fails here, not where the picture is used
+            ImageOps.exif_transpose(image, in_place=True)  # damaged EXIF fails here, not in an engine
     except Exception as error:  # a hostile file may trip a decoder in any way
         raise BadRequest(f"the {header.format} file does not decode", field=field) from error
     return file
