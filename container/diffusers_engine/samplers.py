@@ -87,7 +87,7 @@ class Sampler:
 def euler(walk: Walk, x: torch.Tensor, levels: Levels) -> torch.Tensor:
     """Euler's method along the probability-flow equation."""
     for step in _steps(levels):
-        x = x + walk.direction(x, step.sigma) * (step.following - step.sigma)
+        x = _towards(walk.denoise(x, step.sigma), x, step.following / step.sigma)
         walk.after_step(step.number, step.total)
     return x
 
@@ -96,7 +96,7 @@ def euler_ancestral(walk: Walk, x: torch.Tensor, levels: Levels) -> torch.Tensor
     """Euler steps below each level, then fresh noise up to it; over DDIM's levels this is DDIM with eta."""
     for step in _steps(levels):
         down, up = ancestral(step.sigma, step.following, walk.eta)
-        x = x + walk.direction(x, step.sigma) * (down - step.sigma)
+        x = _towards(walk.denoise(x, step.sigma), x, down / step.sigma)
         x = _noised(walk, x, up)
         walk.after_step(step.number, step.total)
     return x
