@@ -168,8 +168,9 @@ def _hires(request: DrawRequest, hires: Hires, offers: Offers) -> dict[str, Any]
     }
     if schedule is not None:
         fields["hr_scheduler"] = schedule
-    if offers.modules:  # Forge has a guidance scale of its own here, and 1 as its default
+    if offers.modules:  # Forge has a guidance scale of its own here, 1 by default, and fails without modules
         fields["hr_cfg"] = request.cfg_scale if hires.cfg_scale is None else hires.cfg_scale
+        fields["hr_additional_modules"] = ["Use same choices"]
     return fields
 
 

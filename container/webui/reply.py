@@ -30,6 +30,7 @@ def read_drawing(answer: Any, request: DrawRequest, offers: Offers, *, checkpoin
     """The pictures asked for. Raises `EngineCrash` where the answer is not what was asked for."""
     info = _info(answer)
     _check_model(info, checkpoint)
+    _check_vae(info, request)
     pictures = _pictures(answer, info, request)
     seeds, subseeds = _seeds(info, request)
     return Drawing(
@@ -80,6 +81,18 @@ def _check_model(info: Mapping[str, Any], checkpoint: File) -> None:
     hash_ = info.get("sd_model_hash")
     if hash_ and checkpoint.model.sha256 and not checkpoint.model.sha256.startswith(str(hash_)):
         raise EngineCrash("webui drew with another file than the model's hash says")
+
+
+def _told_vae(info: Mapping[str, Any]) -> str:
+    """The stem of the VAE's file, where it is not the model's own and webui or Forge tells it, or ""."""
+    told = info.get("sd_vae_name") or _infotext(info, "VAE") or _infotext(info, "Module 1")
+    return PurePosixPath(str(told)).stem
+
+
+def _check_vae(info: Mapping[str, Any], request: DrawRequest) -> None:
+    told = _told_vae(info)
+    if request.vae is not None and told and told != PurePosixPath(request.vae).stem:
+        raise EngineCrash("webui drew with another VAE than it was asked to")
 
 
 def _infotext(info: Mapping[str, Any], key: str) -> str:
@@ -137,6 +150,8 @@ def _numbers(values: Any, count: int) -> tuple[int, ...]:
 def _notes(info: Mapping[str, Any], request: DrawRequest, offers: Offers) -> list[str]:
     """What cannot be shown from the answer, or was done differently."""
     notes = []
+    if request.vae is not None and not _told_vae(info):
+        notes.append("webui does not say which VAE it drew with")
     told = info.get("extra_generation_params")
     extra = told if isinstance(told, dict) else {}
     for number in range(len(request.controls)):

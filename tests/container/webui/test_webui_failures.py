@@ -134,6 +134,11 @@ class TestAnswers:
             failure = fails(engine, EngineCrash, model="anime/second.safetensors")
             assert "another model" in failure.message
 
+    @pytest.mark.parametrize("dialect", ["1.10", "forge"])
+    def test_a_kept_former_vae_is_an_error(self, shared_models, dialect):
+        with webui(shared_models, "keeps-vae", dialect=dialect) as engine:
+            assert "another VAE" in fails(engine, EngineCrash, vae="soft.safetensors").message
+
     def test_a_sampler_it_lacks_is_an_unknown_name(self, engine):
         fails(engine, UnknownName, sampler_name="Restart")
 

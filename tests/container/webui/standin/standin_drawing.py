@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 import standin_png
@@ -105,6 +106,8 @@ def _take_steps(standin: Standin, body: dict[str, Any], *, watched: bool) -> Non
     """Each pass is a job of so many steps; a watched drawing goes on only once it was looked at."""
     passes = [body["steps"]]
     if body["enable_hr"]:
+        if standin.dialect == "forge" and "Use same choices" not in body["hr_additional_modules"]:
+            raise RuntimeError("this stand-in has no other modules for the second pass")
         passes.append(body["hr_second_pass_steps"] or body["steps"])
     standin.progress = Progress(job_count=len(passes))
     for number, steps in enumerate(passes):
@@ -173,12 +176,14 @@ def _info(
         f"ControlNet {number}": f"Module: {unit['module']}, Model: {unit['model']}"
         for number, unit in enumerate(units)
     }
-    told = (
-        {}
-        if standin.dialect == "1.5"
-        else {"sd_model_name": standin.loaded, "sd_vae_name": None, "version": "v1.10.1"}
-    )
+    vae = _vae(standin)
+    told = {"sd_model_name": standin.loaded, "sd_vae_name": vae, "version": "v1.10.1"}
     line = f"Steps: {body['steps']}, Sampler: {sampler}, Seed: {seeds[0]}, Model: {standin.loaded}"
+    if standin.dialect == "1.5":
+        told = {}
+    elif standin.dialect == "forge":
+        told["sd_vae_name"] = None  # Forge tells its modules in the infotext
+        line += f", Module 1: {Path(vae).stem}" if vae else ""
     return {
         "prompt": body["prompt"],
         "all_prompts": [body["prompt"]] * len(seeds),
@@ -200,6 +205,16 @@ def _info(
         "clip_skip": standin.options["CLIP_stop_at_last_layers"],
         **told,
     }
+
+
+def _vae(standin: Standin) -> str | None:
+    """The file of the VAE that draws, if it is not the checkpoint's own."""
+    if "keeps-vae" in standin.trouble:
+        return "former.safetensors"
+    if standin.dialect == "forge":
+        return next((Path(module).name for module in standin.options["forge_additional_modules"]), None)
+    chosen = standin.options["sd_vae"]
+    return None if chosen in {"Automatic", "None"} else chosen
 
 
 def _without_loras(prompt: str) -> str:

@@ -47,6 +47,7 @@ _DRAWING = {
     "hr_resize_y": 0,
     "hr_scale": 2.0,
     "hr_second_pass_steps": 0,
+    "hr_additional_modules": None,  # Forge's; with null its second pass fails
 }
 _EXTRAS = {
     "image": "",
