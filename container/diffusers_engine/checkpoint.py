@@ -29,10 +29,14 @@ _NEARLY_NO_SIGNAL = 2.0**-24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A loaded model and the networks behind it: "unet", "vae", "text_encoder", perhaps "text_encoder_2"."""
+    """A loaded model and the networks behind it: "unet", "vae", "text_encoder", perhaps "text_encoder_2".
+
+    `facts`: what `bundled.facts` says of it.
+    """
 
     model: LoadedModel
     networks: Mapping[str, Network]
+    facts: Mapping[str, Any]
 
     @property
     def bytes(self) -> int:
@@ -43,7 +47,13 @@ def open_checkpoint(
     file: ModelFile, *, allow_pickle: bool, device: torch.device, dtype: torch.dtype
 ) -> Checkpoint:
     """Raises `UnusableFile`, before it allocates anything, for what this engine cannot draw with."""
-    tensors = open_tensors(file, allow_pickle=allow_pickle)
+    return load_checkpoint(file, open_tensors(file, allow_pickle=allow_pickle), device=device, dtype=dtype)
+
+
+def load_checkpoint(
+    file: ModelFile, tensors: TensorFile, *, device: torch.device, dtype: torch.dtype
+) -> Checkpoint:
+    """`open_checkpoint` of a file that is open already."""
     try:
         return _load(file, tensors, device, dtype)
     except NotThis as reason:
@@ -87,7 +97,7 @@ def _load_as(
         **_text_encoders(tensors, known, placement),
     }
     model = _model(architecture, file, tensors, networks, known)
-    return Checkpoint(model=model, networks=networks)
+    return Checkpoint(model=model, networks=networks, facts=known)
 
 
 def _text_encoders(tensors: TensorFile, known: Mapping[str, Any], placement: Placement) -> dict[str, Network]:

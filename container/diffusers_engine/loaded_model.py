@@ -82,8 +82,11 @@ class ModelSource(Protocol):
     def open(self, name: str) -> LoadedModel:
         """The checkpoint, loaded if it is not in memory yet. What was opened before may be gone after."""
 
-    def use_loras(self, model: LoadedModel, loras: Sequence[LoraUse]) -> None:
-        """Make `model` draw with exactly these LoRAs, none if empty; the same ones again cost nothing."""
+    def use_loras(self, model: LoadedModel, loras: Sequence[LoraUse]) -> tuple[str, ...]:
+        """Make `model` draw with exactly these LoRAs, none if empty; the same ones again cost nothing.
+
+        Returns sentences about parts of them that have no place in the model.
+        """
 
     def vae(self, name: str, model: LoadedModel) -> Any:
         """A VAE file to use in place of the model's own."""

@@ -71,7 +71,9 @@ class Part:
 def load_unet(part: Part, known: Mapping[str, Any], placement: Placement) -> Network:
     """Raises `NotThis` where the part is no UNet of a known layout."""
     config = bundled.unet_config(part.shapes, known)
-    return _filled(_without_memory(UNet2DConditionModel, config), part, _unet_finder(config), placement)
+    module, find = _without_memory(UNet2DConditionModel, config), _unet_finder(config)
+    _refuse_surplus(module, part, find)
+    return _filled(module, part, find, placement)
 
 
 def load_controlnet(part: Part, known: Mapping[str, Any], placement: Placement) -> Network:
@@ -79,7 +81,9 @@ def load_controlnet(part: Part, known: Mapping[str, Any], placement: Placement) 
     shapes, own_names = part.shapes, "controlnet_mid_block.weight" in part.shapes
     config = bundled.controlnet_config(original_names(shapes) if own_names else shapes, known)
     find = _own_name if own_names else _unet_finder(config)
-    return _filled(_without_memory(ControlNetModel, config), part, find, placement)
+    module = _without_memory(ControlNetModel, config)
+    _refuse_surplus(module, part, find)
+    return _filled(module, part, find, placement)
 
 
 def original_names(shapes: Shapes) -> Shapes:
@@ -89,15 +93,24 @@ def original_names(shapes: Shapes) -> Shapes:
 
 
 def load_vae(part: Part, scaling: float, placement: Placement) -> Network:
-    """Raises `NotThis` where the part is no autoencoder in the original layout."""
-    config = bundled.vae_config(part.shapes, scaling)
-    levels = len(config["block_out_channels"])
-    return _filled(
-        _without_memory(AutoencoderKL, config),
-        part,
-        lambda path: (vae_name(path, levels=levels), None),
-        placement,
-    )
+    """In the original layout or in diffusers' own. Raises `NotThis` where the part is no autoencoder."""
+    shapes, levels = part.shapes, _own_levels(part.shapes)
+    original = {vae_name(name, levels=levels): shape for name, shape in shapes.items()} if levels else shapes
+    config = bundled.vae_config(original, scaling)
+    find = _own_name if levels else _vae_finder(len(config["block_out_channels"]))
+    return _filled(_without_memory(AutoencoderKL, config), part, find, placement)
+
+
+def _own_levels(shapes: Shapes) -> int:
+    """Levels of an autoencoder in diffusers' layout, 0 for any other."""
+    return sum(f"encoder.down_blocks.{level}.resnets.0.conv1.weight" in shapes for level in range(9))
+
+
+def _vae_finder(levels: int) -> "Finder":
+    def find(path: str) -> tuple[str, None]:
+        return vae_name(path, levels=levels), None
+
+    return find
 
 
 def load_text_encoder(part: Part, known: Mapping[str, Any], placement: Placement) -> Network:
@@ -134,6 +147,14 @@ Finder = Callable[[str], tuple[str, int | None]]
 def _without_memory(kind: Any, config: Mapping[str, Any]) -> Any:
     with torch.device("meta"):
         return kind(**config)
+
+
+def _refuse_surplus(module: Any, part: Part, find: Finder) -> None:
+    """A network with parts that the known layout lacks would draw something else without them."""
+    known = {find(path)[0] for path, _ in module.named_parameters()}
+    surplus = [name for name in part.shapes if name not in known]
+    if surplus:
+        raise NotThis(f"{len(surplus)} of its tensors have no place in it, first {part.prefix}{surplus[0]}")
 
 
 def _filled(module: Any, part: Part, find: Finder, placement: Placement) -> Network:

@@ -192,3 +192,111 @@ def _as_convolution(name: str, tensor: Tensor) -> Tensor:
 
 def _under(prefix: str, tensors: Tensors) -> Tensors:
     return {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
+
+
+KINDS_OF_LORA = ("lora", "locon", "tucker", "loha", "lokr", "lokr-factored")
+
+
+def lora(
+    path: Path,
+    shape: str = "sd1",
+    *,
+    kind: str = "lora",
+    naming: str = "kohya",
+    parts: Sequence[str] = ("unet", "text_encoder", "text_encoder_2"),
+    rank: int = 2,
+    alpha: float = 1.0,
+    seed: int = 3,
+    metadata: Mapping[str, str] | None = None,
+) -> Path:
+    """A LoRA for a checkpoint of that shape. `kind` is one of `KINDS_OF_LORA`.
+
+    `naming`: "kohya", "original" (kohya's with SDXL's own block names), "diffusers" (which has no alpha).
+    """
+    tensors: Tensors = {}
+    generator = torch.Generator().manual_seed(seed)
+    for network, module, weight in _lora_modules(shape, convolutions=kind in {"locon", "tucker"}):
+        if network not in parts:
+            continue
+        stem = _lora_name(shape, network, module, naming)
+        factors = _lora_factors(kind, weight, rank, generator)
+        if naming == "diffusers":
+            names = {"lora_down.weight": "lora_A.weight", "lora_up.weight": "lora_B.weight"}
+            tensors |= {f"{stem}.{names[end]}": factor for end, factor in factors.items()}
+        else:
+            tensors |= {f"{stem}.{end}": factor for end, factor in factors.items()}
+            tensors[f"{stem}.alpha"] = torch.tensor(alpha)
+    return save(path, tensors, metadata)
+
+
+def embedding(path: Path, *, vectors: int = 2, widths: Sequence[int] = (TEXT_WIDTH,), seed: int = 4) -> Path:
+    """A textual inversion: two `widths` for SDXL's two text encoders; `.pt` is webui's form."""
+    generator = torch.Generator().manual_seed(seed)
+    made = [torch.randn((vectors, width), generator=generator) for width in widths]
+    if len(made) == 2:
+        return save(path, {"clip_l": made[0], "clip_g": made[1]})
+    if path.suffix == ".safetensors":
+        return save(path, {"emb_params": made[0]})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"string_to_token": {"*": 265}, "string_to_param": {"*": made[0]}, "name": path.stem}, path)
+    return path
+
+
+def _lora_modules(shape: str, *, convolutions: bool) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Network, module path and shape of the weight."""
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(layers_per_block=1, **_UNETS[shape])
+        text = CLIPTextModel(_text_config())
+    wanted = re.compile(
+        r"(to_[qkv]|to_out\.0|proj_in|ff\.net\.2)$" + (r"|conv1$|conv_in$" if convolutions else "")
+    )
+    found = [("unet", path, module) for path, module in unet.named_modules() if wanted.search(path)]
+    layers = re.compile(r"(?:text_model\.)?(encoder\.layers\.[01]\.(self_attn\.[qkv]_proj|mlp\.fc1))$")
+    texts = [(match[1], module) for path, module in text.named_modules() if (match := layers.match(path))]
+    for network in ("text_encoder", "text_encoder_2")[: 2 if shape == "sdxl" else 1]:
+        found += [(network, path, module) for path, module in texts]
+    return [(network, path, tuple(module.weight.shape)) for network, path, module in found]
+
+
+def _lora_name(shape: str, network: str, module: str, naming: str) -> str:
+    if naming == "diffusers":
+        return f"{network}.{module}" if network == "unet" else f"{network}.text_model.{module}"
+    if network != "unet":
+        kohya = "te" if shape != "sdxl" else "te1" if network == "text_encoder" else "te2"
+        return f"lora_{kohya}_text_model_{module.replace('.', '_')}"
+    if naming == "original":
+        module = unet_name(module, layers=1, up_attention=_up_attention(shape))
+    return f"lora_unet_{module.replace('.', '_')}"
+
+
+def _lora_factors(kind: str, weight: tuple[int, ...], rank: int, generator: torch.Generator) -> Tensors:
+    def random(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator) * 0.2
+
+    out, inner, kernel = weight[0], weight[1], weight[2:]
+    spatial = torch.Size(kernel).numel()
+    match kind:
+        case "tucker" if kernel and spatial > 1:
+            ones = (1,) * len(kernel)
+            return {
+                "lora_down.weight": random(rank, inner, *ones),
+                "lora_mid.weight": random(rank, rank, *kernel),
+                "lora_up.weight": random(out, rank, *ones),
+            }
+        case "loha":
+            return {
+                "hada_w1_a": random(out, rank),
+                "hada_w1_b": random(rank, inner * spatial),
+                "hada_w2_a": random(out, rank),
+                "hada_w2_b": random(rank, inner * spatial),
+            }
+        case "lokr":
+            return {"lokr_w1": random(4, 4), "lokr_w2": random(out // 4, inner // 4, *kernel)}
+        case "lokr-factored":
+            return {
+                "lokr_w1": random(4, 4),
+                "lokr_w2_a": random(out // 4, rank),
+                "lokr_w2_b": random(rank, inner // 4 * spatial),
+            }
+    up = (out, rank, *(1,) * len(kernel))
+    return {"lora_down.weight": random(rank, inner, *kernel), "lora_up.weight": random(*up)}
