@@ -46,6 +46,7 @@ class WebuiEngine:
         self._running: Supervisor | None = None
         self._offers: Offers | None = None
         self._drew: File | None = None
+        self._warm: Api | None = None
         self._failures = 0
 
     def setup(self) -> None:
@@ -131,6 +132,7 @@ class WebuiEngine:
                 self._supervisor().restart(api)
             raise
         self._failures = 0
+        self._warm = api
         self._supervisor().proven()
 
     def _asked(
@@ -149,7 +151,7 @@ class WebuiEngine:
             payload,
             steps=steps,
             on_step=on_step,
-            settings=self._settings,
+            settings=self._settings if api is self._warm else self._settings.while_loading(),
             end=lambda: self._supervisor().restart(api),
         )
 

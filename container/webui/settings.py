@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -18,8 +18,9 @@ class WebuiSettings:
     `source`: the folder with its `launch.py`. `python`: the interpreter with what webui needs installed.
     `flags`: more command line flags of webui's, such as `--medvram`. `environment`: what its process sees.
 
-    `start_s`: until it must answer. `silent_s`: how long one request may go without any progress, loading of
-    a model included; keep it below the server's `stall_s`. `request_s`: how long it may take in all.
+    `start_s`: until it must answer, and again until its first picture, for it loads its model meanwhile.
+    `silent_s`: how long a later request may go without any progress, another model's loading included; keep
+    it below the server's `stall_s`. `request_s`: how long it may take in all.
     `interrupt_s`: how long a request told to stop may go on before webui is ended. `restart_s`: how long a
     request waits for a webui that is being started again. `first_pause_s`, `longest_pause_s`: before a new
     start after webui ended, doubled each time that it ends before it has drawn. `failures_until_restart`:
@@ -40,6 +41,14 @@ class WebuiSettings:
     stop_s: float = 3.0
     failures_until_restart: int = 2
     poll_s: float = 0.25
+
+    def while_loading(self) -> Self:
+        """The same, with the patience that a webui deserves which has not drawn yet."""
+        return replace(
+            self,
+            silent_s=max(self.silent_s, self.start_s),
+            request_s=max(self.request_s, self.start_s),
+        )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:

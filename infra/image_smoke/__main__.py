@@ -32,6 +32,11 @@ class Recipe:
 RECIPES = {
     "slim": Recipe(file="Dockerfile.slim", arguments={}),
     "diffusers": Recipe(file="Dockerfile", arguments={"DEVICE": "cpu"}, checkpoint=EMBEDDED_CHECKPOINT),
+    "webui": Recipe(
+        file="Dockerfile.webui",
+        arguments={"WEBUI_SOURCE": "tests/container/webui/standin"},  # the real one needs the open internet
+        checkpoint=EMBEDDED_CHECKPOINT,
+    ),
 }
 
 

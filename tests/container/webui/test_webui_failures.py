@@ -192,6 +192,7 @@ class TestSupervision:
 
     def test_a_hanging_webui_is_interrupted(self, models):
         with webui(models, "hangs", silent_s=0.2) as engine:
+            assert draws(engine)
             before = processes(engine)
             failure = fails(engine, Stuck)
             assert "no progress for 0.2 seconds" in failure.message
@@ -200,13 +201,19 @@ class TestSupervision:
 
     def test_one_that_ignores_it_is_ended_and_started_again(self, models):
         with webui(models, "hangs", "ignores-interrupt", silent_s=0.2, interrupt_s=0.2) as engine:
+            assert draws(engine)
             before = processes(engine)
             fails(engine, Stuck)
             assert draws(engine)
             assert all(process_ended(number) for number in before)
 
+    def test_its_first_picture_may_wait_for_the_model(self, models):
+        with webui(models, "loads-slowly", silent_s=0.1) as engine:
+            assert draws(engine)
+
     def test_a_request_that_takes_too_long_in_all_is_stopped(self, models):
         with webui(models, "watched", request_s=0.2) as engine:
+            assert draws(engine)
             failure = fails(engine, Stuck, steps=150, prompt="slow")
             assert "not done after 0.2 seconds" in failure.message
             assert draws(engine)

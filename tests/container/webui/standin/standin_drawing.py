@@ -32,6 +32,8 @@ def draw(standin: Standin, sent: dict[str, Any], *, route: str) -> Any:
     with standin.queue_lock:
         stored = dict(standin.options)
         try:
+            if "loads-slowly" in standin.trouble and len(standin.requests) == 1:
+                standin.wait_for_look(looks=30)
             _override(standin, body)
             _make_trouble(standin, body, troubles)
             _take_steps(standin, body, watched="watched" in standin.trouble)

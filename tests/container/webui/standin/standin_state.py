@@ -100,11 +100,11 @@ class Standin:
             self.looks += 1
             self.looked.notify_all()
 
-    def wait_for_look(self) -> None:
-        """In a watched drawing, a step waits until its end was seen or the drawing interrupted."""
+    def wait_for_look(self, looks: int = 2) -> None:
+        """Wait until the state was seen for sure (the first look may have begun before), or interrupted."""
         with self.looked:
             seen = self.looks
-            self.looked.wait_for(lambda: self.looks > seen + 1 or self.progress.interrupted, timeout=20)
+            self.looked.wait_for(lambda: self.looks >= seen + looks or self.progress.interrupted, timeout=20)
 
 
 def sha256(file: Path) -> str:
