@@ -58,6 +58,7 @@ class DiffusersEngine:
             raise FileNotFoundError("no checkpoint: put one into the model folder's Stable-diffusion/")
         # Else cuDNN may choose another way to convolve, with other rounding, each time it starts.
         torch.backends.cudnn.deterministic = True
+        self._source.close()  # what a crash may have left behind
         self._loaded = self._source.open(self._folder.default or names[0])
 
     def generate(self, request: DrawRequest, *, on_step: OnStep) -> Drawing:

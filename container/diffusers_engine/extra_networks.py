@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from container.serving.errors import BadRequest
 
 _TAG = re.compile(r"<(\w+):([^<>]*)>")
 _LORA = frozenset({"lora", "lyco"})
-_EDITING = re.compile(r"(?<!\\)\[[^\[\]]*(?::[^\[\]]*:?\s*[\d.]+|\|[^\[\]]*)\s*\]")
+_BRACKETED = re.compile(r"(?<!\\)\[([^\[\]]*)\]")
 _AND = re.compile(r"\bAND\b")
 
 
@@ -42,13 +43,19 @@ def read_prompt(prompt: str) -> ReadPrompt:
 
 def _notes(prompt: str) -> list[str]:
     notes = []
-    if _EDITING.search(prompt):
+    if any(_is_editing(content) for content in _BRACKETED.findall(prompt)):
         notes.append(
             "prompt editing ([from:to:when], [one|other]) is not in this engine: read as plain words"
         )
     if _AND.search(prompt):
         notes.append("AND between prompts is not in this engine: read as a plain word")
     return notes
+
+
+def _is_editing(bracketed: str) -> bool:
+    """Whether `[…]` holds more than weaker words: `one|other`, or a number after its last colon."""
+    _, colon, when = bracketed.rpartition(":")
+    return "|" in bracketed or bool(colon and re.fullmatch(r"[\d.]+", when.strip()))
 
 
 def _lora(arguments: str) -> LoraUse:
@@ -58,10 +65,17 @@ def _lora(arguments: str) -> LoraUse:
     placed = [part for part in rest if "=" not in part]
     text = named.get("te", placed[0] if placed else "1")
     unet = named.get("unet", placed[1] if len(placed) > 1 else text)
+    return LoraUse(name=name, unet_weight=_number(unet), text_encoder_weight=_number(text))
+
+
+def _number(text: str) -> float:
     try:
-        return LoraUse(name=name, unet_weight=float(unet), text_encoder_weight=float(text))
-    except ValueError as error:
-        raise BadRequest("the weight of a <lora:…> is not a number", field="prompt") from error
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise BadRequest("the weight of a <lora:…> is not a number", field="prompt")
+    return number
 
 
 def _sum(one: LoraUse, other: LoraUse) -> LoraUse:

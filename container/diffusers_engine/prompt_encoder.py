@@ -27,6 +27,10 @@ _COMMA_WITHIN = 20
 """A chunk that is full ends at its last comma, if that is among its last 20 tokens (webui's default)."""
 
 
+_LEAST_MEAN = 1e-3
+"""Of the root mean square; a smaller mean is taken for zero."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditioning:
     """What a denoiser is told about one prompt.
@@ -159,9 +163,10 @@ def _cut(tokens: Sequence[_Token]) -> list[_Chunk]:
 
 
 def _weighted(states: torch.Tensor, chunk: _Chunk) -> torch.Tensor:
-    """The chunk's states (77, width) times its tokens' weights, their mean restored.
+    """The chunk's states (77, width) times its tokens' weights, their mean restored as in webui.
 
-    Where the mean says nothing about strength, being near zero, the root mean square is restored instead.
+    Where the mean is no measure of strength, the root mean square is restored instead: with a mean near zero
+    webui's way multiplies by chance.
     """
     if all(token.weight == 1 for token in chunk):
         return states
@@ -169,9 +174,12 @@ def _weighted(states: torch.Tensor, chunk: _Chunk) -> torch.Tensor:
     weights[1 : len(chunk) + 1] = torch.tensor([token.weight for token in chunk])
     plain = states.float()
     scaled = plain * weights[:, None]
-    ratio = float(plain.mean() / scaled.mean())
-    if not 0.5 < ratio < 2:
-        ratio = float(plain.square().mean().sqrt() / scaled.square().mean().sqrt().clamp(min=1e-6))
+    strength = float(plain.square().mean().sqrt())
+    means = float(plain.mean()), float(scaled.mean())
+    if min(map(abs, means)) > _LEAST_MEAN * strength and 0.5 < means[0] / means[1] < 2:
+        ratio = means[0] / means[1]
+    else:
+        ratio = strength / max(float(scaled.square().mean().sqrt()), 1e-6)
     return (scaled * ratio).to(states.dtype)
 
 
