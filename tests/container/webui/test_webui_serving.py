@@ -160,3 +160,43 @@ def healthy(client):
     with suppress(httpx.TransportError):
         return client.get("/ping").status_code == 200
     return False
+
+
+def test_all_its_features_are_reachable_by_webuis_own_fields(served, red_png):
+    unit = {"image": red_png, "model": "lines", "module": "canny", "control_mode": 1}
+    body = text_to_image(
+        prompt="a pear <lora:apple-style:0.5>",
+        sampler_name="Euler a",
+        tiling=True,
+        enable_hr=True,
+        hr_scale=2,
+        hr_upscaler="Sharp4x",
+        denoising_strength=0.5,
+        override_settings={"sd_vae": "soft.safetensors", "CLIP_stop_at_last_layers": 2},
+        alwayson_scripts={"controlnet": {"args": [unit]}},
+    )
+    answered = served.post("/invocations", json=body)
+    assert answered.status_code == 200, answered.text
+    assert [picture.size for picture in pictures(answered.json())] == [(128, 128)]
+    sent = received(served.engine)
+    assert (sent["tiling"], sent["hr_upscaler"]) == (True, "Sharp4x")
+    assert sent["prompt"] == "a pear <lora:apple-style:0.5>"
+    assert sent["override_settings"]["CLIP_stop_at_last_layers"] == 2
+    assert sent["alwayson_scripts"]["controlnet"]["args"][0]["control_mode"] == "My prompt is more important"
+
+
+def test_inpainting_is_reachable_by_webuis_own_fields(served, red_png):
+    fields = {"init_images": [red_png], "mask": red_png, "inpainting_fill": 1, "mask_blur": 6}
+    body = {"task": "image-to-image", "img2img_payload": {"steps": 2, "width": 64, "height": 64, **fields}}
+    answered = served.post("/invocations", json=body)
+    assert answered.status_code == 200, answered.text
+    sent = received(served.engine)
+    assert (sent["inpainting_fill"], sent["mask_blur"]) == (1, 6)
+
+
+def test_extras_are_reachable_by_webuis_own_fields(served, red_png):
+    fields = {"image": red_png, "upscaling_resize": 3, "upscaler_1": "Sharp4x"}
+    body = {"task": "extras-single-image", "extras_single_payload": fields}
+    answered = served.post("/invocations", json=body)
+    assert answered.status_code == 200, answered.text
+    assert pictures({"images": [answered.json()["image"]]})[0].size == (24, 24)
