@@ -6,6 +6,7 @@ from collections.abc import Callable
 from container.serving import pattern_engine
 from container.serving.engine import Engine
 from container.serving.model_folder import ModelFolder
+from container.serving.resampling import Resampling
 
 ENGINES = {
     "embedded": "a small Stable Diffusion trained for this project",
@@ -56,6 +57,18 @@ def _pattern(_folder: ModelFolder | None) -> Engine:
     return pattern_engine.PatternEngine()
 
 
+def _diffusers(folder: ModelFolder | None) -> Engine:
+    if folder is None or not folder.contents["checkpoints"]:
+        raise CannotOpen("engine diffusers needs --models DIR with a checkpoint in DIR/Stable-diffusion/")
+    import torch  # noqa: PLC0415
+
+    from container.diffusers_engine.engine import DiffusersEngine  # noqa: PLC0415
+    from container.diffusers_engine.models import Models  # noqa: PLC0415
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return DiffusersEngine(folder, Models(folder, device=device), upscaler=Resampling())
+
+
 def _webui(folder: ModelFolder | None) -> Engine:
     from container.webui.engine import WebuiEngine  # noqa: PLC0415
     from container.webui.settings import WebuiSettings  # noqa: PLC0415
@@ -68,6 +81,7 @@ def _webui(folder: ModelFolder | None) -> Engine:
 
 _OPENERS: dict[str, Callable[[ModelFolder | None], Engine]] = {
     "embedded": _embedded,
+    "diffusers": _diffusers,
     "pattern": _pattern,
     "webui": _webui,
 }

@@ -119,7 +119,7 @@ class DiffusersEngine:
 
     def catalogue(self) -> Catalogue:
         """What lies in the folder, and what the engine can do with it."""
-        files = self._folder.files
+        files, loaded = self._folder.files, self._ready()
         return Catalogue(
             models=files["checkpoints"],
             samplers=tuple(SAMPLERS),
@@ -132,6 +132,7 @@ class DiffusersEngine:
             features=frozenset(Feature),
             max_width=_MAX_SIDE,
             max_height=_MAX_SIDE,
+            warm_up_sides=() if loaded.device.type == "cpu" else (loaded.native_side,),
         )
 
     def _open(self, name: str) -> LoadedModel:

@@ -259,11 +259,9 @@ class DrawingQueue:
     def _larger_warm_ups(self) -> list[DrawRequest]:
         """Pictures of the sizes people ask for: what they need of the engine is then there already."""
         catalogue = self._engine.catalogue()
-        largest = min(catalogue.max_width, catalogue.max_height, self._settings.limits.max_side)
+        sides = catalogue.warm_up_sides if self._settings.warm_up else ()
         return [
-            replace(WARM_UP, width=side, height=side, sampler_name=catalogue.samplers[0])
-            for side in self._settings.warm_up_sides
-            if side <= largest
+            replace(WARM_UP, width=side, height=side, sampler_name=catalogue.samplers[0]) for side in sides
         ]
 
     def _idle(self) -> bool:

@@ -210,8 +210,9 @@ class Drawing:
 class EngineInfo:
     """Who draws, and with which model just now.
 
-    `model_hash` is webui's: the first 10 hex digits of the file's SHA-256, or "" if unknown. `model` is the
-    file's name without its ending. `label`: what a person should know about the engine, or "".
+    `model` is one of the catalogue's names, with or without its ending. `model_hash` is webui's: the first 10
+    hex digits of the file's SHA-256, or "" if unknown. `label`: what a person should know about the engine,
+    or "".
     """
 
     name: str
@@ -237,7 +238,8 @@ class Catalogue:
     """What may be asked for. Sampler and upscaler names are stable-diffusion-webui's; sizes are pixels.
 
     `schedules`: by sampler, the noise schedules it can follow beside its own; webui's names. `loras` is None
-    for an engine that takes none: prompts are drawn without theirs, and a note says so.
+    for an engine that takes none: prompts are drawn without theirs, and a note says so. `warm_up_sides`: of
+    squares, in pixels, that are worth drawing once for practice, because the first of a size is slow.
     """
 
     models: tuple[Model, ...]
@@ -251,6 +253,7 @@ class Catalogue:
     features: frozenset[Feature] = frozenset()
     max_width: int = 2048
     max_height: int = 2048
+    warm_up_sides: tuple[int, ...] = ()
 
 
 class Engine(Protocol):

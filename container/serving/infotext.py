@@ -7,6 +7,7 @@ import json
 from pathlib import PurePosixPath
 
 from container.serving.engine import DrawRequest, EngineInfo, Mask
+from container.serving.names import bare
 
 
 def infotext(request: DrawRequest, *, seed: int, subseed: int, engine: EngineInfo) -> str:
@@ -20,7 +21,7 @@ def infotext(request: DrawRequest, *, seed: int, subseed: int, engine: EngineInf
         "Seed": seed,
         "Size": f"{request.width}x{request.height}",
         "Model hash": engine.model_hash,
-        "Model": engine.model,
+        "Model": bare(engine.model),
         "VAE": vae_name(request) or "",
         "Variation seed": subseed if varied else "",
         "Variation seed strength": f"{request.subseed_strength:g}" if varied else "",

@@ -51,15 +51,20 @@ def nearest(asked: str, names: Sequence[str]) -> list[str]:
 
 def names_of(model: Model) -> set[str]:
     """Everything a request may call it."""
-    bare = model.name.removesuffix(_ending(model.name))
-    endings = {_ending(model.name)} if bare != model.name else _ENDINGS
-    plain = {name + ending for name in (bare, PurePosixPath(bare).name) for ending in {"", *endings}}
+    stem = model.name.removesuffix(_ending(model.name))
+    endings = {_ending(model.name)} if stem != model.name else _ENDINGS
+    plain = {name + ending for name in (stem, PurePosixPath(stem).name) for ending in {"", *endings}}
     if not model.hash:
         return plain
     return {*plain, *(f"{name} [{model.hash}]" for name in plain), model.hash}
 
 
 _ENDINGS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
+
+
+def bare(name: str) -> str:
+    """A file's name without folder and ending, as webui tells it."""
+    return PurePosixPath(name.removesuffix(_ending(name))).name
 
 
 def _ending(name: str) -> str:

@@ -10,6 +10,7 @@ from container.serving.engine import Drawing, DrawRequest, EngineInfo, Picture
 from container.serving.image_check import ImageCheck, scores
 from container.serving.image_files import FileOptions, encode_base64
 from container.serving.infotext import denoising, extra_parameters, infotext, vae_name
+from container.serving.names import bare
 
 
 def write_drawings(
@@ -46,27 +47,32 @@ def encode_and_score(
     sources: Sequence[DigitalSource] | None = None,
     parameters: Sequence[str] | None = None,
 ) -> tuple[list[bytes], list[float | None]]:
-    """Each picture's file as base64, and its score, made side by side: both release the interpreter."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="image-check") as aside:
-        scoring = aside.submit(scores, pictures, check)
-        images = [
-            encode_base64(
-                picture,
-                files=files,
-                source=sources[number] if sources else DigitalSource.TRAINED,
-                parameters=parameters[number] if parameters else None,
-            )
-            for number, picture in enumerate(pictures)
-        ]
+    """Each picture's file as base64, and its score, made side by side: all of it releases the interpreter."""
+
+    def encoded(number: int) -> bytes:
+        return encode_base64(
+            pictures[number],
+            files=files,
+            source=sources[number] if sources else DigitalSource.TRAINED,
+            parameters=parameters[number] if parameters else None,
+        )
+
+    with ThreadPoolExecutor(max_workers=min(_MOST_THREADS, len(pictures) + 1)) as threads:
+        scoring = threads.submit(scores, pictures, check)
+        images = list(threads.map(encoded, range(len(pictures))))
         return images, scoring.result()
 
 
+_MOST_THREADS = 4
+
+
 def with_images(images: Sequence[bytes], rest: Mapping[str, Any]) -> bytes:
-    """`{"images": […], …}`. The pictures are the body's bulk and plain ASCII, so they are spliced in as they
-    are rather than passed through a JSON encoder.
+    """`{"images": […], …}` of at least one picture.
+
+    The pictures are the body's bulk and plain ASCII, so they are spliced in as they are rather than passed
+    through a JSON encoder.
     """
-    spliced = b", ".join(b'"' + image + b'"' for image in images)
-    return b'{"images": [' + spliced + b"], " + json.dumps(rest).encode()[1:]
+    return b"".join([b'{"images": ["', b'", "'.join(images), b'"], ', json.dumps(rest).encode()[1:]])
 
 
 def _info(
@@ -99,7 +105,7 @@ def _info(
         "batch_size": first.batch_size,
         "restore_faces": False,
         "face_restoration_model": None,
-        "sd_model_name": engine.model,
+        "sd_model_name": bare(engine.model),
         "sd_model_hash": engine.model_hash,
         "sd_vae_name": vae_name(first),
         "sd_vae_hash": None,

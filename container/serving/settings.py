@@ -24,9 +24,6 @@ class Limits:
     waiting: int = 64
 
 
-_WARM_UP_SIDES = (512, 1024)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The server's behaviour. Durations are seconds.
@@ -37,8 +34,8 @@ class Settings:
     they stay under the 25 s the container promises (SageMaker kills after 30). `embed_parameters`: write
     prompt and settings into each picture file. `control`: offer the loopback control routes. `checkpoint`:
     path of the model file to begin with. `allow_pickle`: load pickled model files that no catalogue vouches
-    for. `image_check`: score every picture. `warm_up_sides`: sizes of the pictures drawn for practice once
-    the server is healthy and nobody waits, in pixels.
+    for. `image_check`: score every picture. `warm_up`: draw larger pictures for practice once the server is
+    healthy and nobody waits, where the engine gains by it.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -51,7 +48,7 @@ class Settings:
     checkpoint: str | None = None
     allow_pickle: bool = False
     image_check: bool = True
-    warm_up_sides: tuple[int, ...] = _WARM_UP_SIDES
+    warm_up: bool = True
 
     @classmethod
     def from_environment(cls, *, host: str, environment: Mapping[str, str] | None = None) -> Self:
@@ -70,7 +67,7 @@ class Settings:
             control=is_loopback(host) and not on_sagemaker,
             allow_pickle=env.get("ALLOW_PICKLE") == "1",
             image_check=env.get("IMAGE_CHECK") != "0",
-            warm_up_sides=() if env.get("WARM_UP") == "0" else _WARM_UP_SIDES,
+            warm_up=env.get("WARM_UP") != "0",
         )
 
 

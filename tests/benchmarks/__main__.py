@@ -1,13 +1,24 @@
 """`make bench`: figures side by side with their goals. Nothing here passes or fails; tests do that.
 
 python -m tests.benchmarks [accept] [delivery] [idle] [environment] [quality] [cold_import] [accept_aws]
+[serving] [diffusers]
 """
 
 import importlib
 import platform
 import sys
 
-PARTS = ("accept", "delivery", "idle", "environment", "quality", "cold_import", "accept_aws")
+PARTS = (
+    "accept",
+    "delivery",
+    "idle",
+    "environment",
+    "quality",
+    "cold_import",
+    "accept_aws",
+    "serving",
+    "diffusers",
+)
 
 
 def main(names: list[str]) -> int:

@@ -74,9 +74,9 @@ def serving(
 ) -> Iterator["ServedClient"]:
     """A client of a running server around the engine, by default once the engine has proven itself.
 
-    Pictures are scored by `check`, else not at all. None is drawn for practice unless the settings say so.
+    Pictures are scored by `check`, else not at all.
     """
-    chosen = Settings(**{"control": True, "image_check": False, "warm_up_sides": (), **settings})
+    chosen = Settings(**{"control": True, "image_check": False, **settings})
     app = create_app(engine, settings=chosen, folder=folder, check=check, choose_seed=lambda: CHOSEN_SEED)
     server = create_server(app, settings=chosen)
     with bind("127.0.0.1", 0) as listening:

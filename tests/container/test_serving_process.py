@@ -60,7 +60,7 @@ class Careless(PatternEngine):
         quote(request.upscaler_name + str(request.picture[0, 0]))
         return super().upscale(request)
 
-engines._OPENERS["pattern"] = lambda: Careless(step_s=0.01)
+engines._OPENERS["pattern"] = lambda _folder: Careless(step_s=0.01)
 sys.exit(__main__.main(sys.argv[1:]))
 """
 
@@ -187,7 +187,7 @@ def test_a_models_folder_that_this_engine_does_not_draw_with_is_said_to_be_unuse
     [
         [],
         ["draw"],
-        ["serve", "--engine", "webui"],
+        ["serve", "--engine", "crayons"],
         ["serve", "--port", "x"],
         ["serve", "--port", "65536"],
         ["serve", "--models", "/no/such"],

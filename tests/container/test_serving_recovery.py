@@ -1,6 +1,7 @@
 """After a crash the engine is tried, set up anew where it must be, and those who wait are served."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -70,11 +71,15 @@ class TestRestart:
 class Practising(PatternEngine):
     """Keeps the sizes it was asked for; a picture of 512 pixels waits before its first step."""
 
-    def __init__(self):
+    def __init__(self, *sides):
         super().__init__()
+        self._sides = sides
         self.sizes = []
         self.at_gate = threading.Event()
         self.gate = threading.Event()
+
+    def catalogue(self):
+        return replace(super().catalogue(), warm_up_sides=self._sides)
 
     def generate(self, request: DrawRequest, *, on_step):
         self.sizes.append(request.width)
@@ -90,8 +95,8 @@ class Practising(PatternEngine):
 
 class TestWarmUps:
     def test_larger_ones_follow_once_the_server_is_healthy(self):
-        engine = Practising()
-        with serving(engine, warm_up_sides=(512, 768, 4096)) as client:
+        engine = Practising(512, 768)
+        with serving(engine) as client:
             assert engine.at_gate.wait(10)
             assert client.get("/ping").status_code == 200
             engine.gate.set()
@@ -99,8 +104,8 @@ class TestWarmUps:
             assert client.post("/invocations", json=text_to_image()).status_code == 200
 
     def test_give_way_to_whoever_comes(self):
-        engine = Practising()
-        with serving(engine, warm_up_sides=(512, 768)) as client:
+        engine = Practising(512, 768)
+        with serving(engine) as client:
             assert engine.at_gate.wait(10)
             call = Call(client, text_to_image(width=72))
             eventually(lambda: client.get("/ping").json()["waiting"] == 1)
@@ -110,8 +115,8 @@ class TestWarmUps:
         assert engine.sizes == [64, 512, 72, 768]
 
     def test_one_that_hangs_is_a_stuck_engine(self):
-        engine = Practising()
-        with serving(engine, warm_up_sides=(512,), stall_s=0.2) as client:
+        engine = Practising(512)
+        with serving(engine, stall_s=0.2) as client:
             assert engine.at_gate.wait(10)
             waiting = Call(client, text_to_image())
             assert error_of(waiting.response()) == (503, "not_ready")
@@ -121,12 +126,15 @@ class TestWarmUps:
 
     def test_one_that_fails_changes_nothing(self):
         class TooSmall(PatternEngine):
+            def catalogue(self):
+                return replace(super().catalogue(), warm_up_sides=(512,))
+
             def generate(self, request, *, on_step):
                 if request.width > 64:
                     raise MemoryError
                 return super().generate(request, on_step=on_step)
 
-        with serving(TooSmall(), warm_up_sides=(512,), failures_until_unhealthy=1) as client:
+        with serving(TooSmall(), failures_until_unhealthy=1) as client:
             assert client.post("/invocations", json=text_to_image()).status_code == 200
             assert client.get("/ping").status_code == 200
 
@@ -134,9 +142,15 @@ class TestWarmUps:
         assert (WARM_UP.width, WARM_UP.height, WARM_UP.steps) == (64, 64, 1)
 
 
-@pytest.mark.parametrize(("value", "sides"), [({}, (512, 1024)), ({"WARM_UP": "0"}, ())])
-def test_practice_may_be_switched_off(value, sides):
-    assert Settings.from_environment(host="0.0.0.0", environment=value).warm_up_sides == sides
+@pytest.mark.parametrize(("value", "wanted"), [({}, True), ({"WARM_UP": "0"}, False)])
+def test_practice_may_be_switched_off(value, wanted):
+    assert Settings.from_environment(host="0.0.0.0", environment=value).warm_up is wanted
+    engine = Practising(512)
+    with serving(engine, warm_up=wanted) as client:
+        engine.gate.set()
+        assert not wanted or engine.at_gate.wait(10)
+        assert client.post("/invocations", json=text_to_image()).status_code == 200
+    assert (512 in engine.sizes) is wanted
 
 
 def test_out_of_memory_three_times_in_a_row_fails_the_ping():
