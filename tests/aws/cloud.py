@@ -34,13 +34,14 @@ _ACCOUNTS = itertools.count(100_000_000_001)
 class Cloud:
     """One AWS account, empty at first."""
 
+    _loader = botocore.loaders.create_loader()  # what it has read of the services holds for every account
+
     def __init__(self) -> None:
         self.region = REGION
         self.account_id = str(next(_ACCOUNTS))
         self._stubber = BotocoreStubber()
         self._stubber.enabled = True
         self._turn = threading.RLock()
-        self._loader = botocore.loaders.create_loader()
         self._names = itertools.count(1)
         self.clients = self.new_clients()
 

@@ -232,7 +232,7 @@ class AutoScaling:
                 key, target, wanted, config.get("ScaleOutCooldown", DEFAULT_COOLDOWN), "target tracking"
             )
         elif len(low) == IN_AFTER and current and not config.get("DisableScaleIn"):
-            wanted = min(math.ceil(current * low[-1] / goal), current - 1)
+            wanted = min(math.ceil(current * low[-1] / goal), current)
             self._scale(
                 key, target, wanted, config.get("ScaleInCooldown", DEFAULT_COOLDOWN), "target tracking"
             )

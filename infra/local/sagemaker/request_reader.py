@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-import botocore.loaders
-from botocore.model import OperationModel, ServiceModel, Shape
+from botocore.model import OperationModel, Shape
 
 from infra.local.sagemaker.errors import Refusal
+from infra.local.sagemaker.shapes import service_model
 
 DEFAULT_TTL, DEFAULT_TIMEOUT = 21_600, 900
 """Seconds, as documented at RequestTTLSeconds and InvocationTimeoutSeconds."""
@@ -42,8 +42,7 @@ class RequestReader:
     """Reads requests as the installed botocore describes them."""
 
     def __init__(self) -> None:
-        model = botocore.loaders.create_loader().load_service_model("sagemaker-runtime", "service-2")
-        self._operation = ServiceModel(model, "sagemaker-runtime").operation_model("InvokeEndpointAsync")
+        self._operation = service_model("sagemaker-runtime").operation_model("InvokeEndpointAsync")
 
     def read(
         self,

@@ -4,6 +4,7 @@ Types, required members, ranges, patterns and enums come from the model of the i
 sentences follow AWS's ("1 validation error detected: …").
 """
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -37,12 +38,18 @@ _SCALARS: Mapping[str, tuple[type, ...]] = {
 }
 
 
+@functools.cache
+def service_model(name: str) -> ServiceModel:
+    """The model of a service as botocore has it; read once, for SageMaker alone takes several megabytes."""
+    loaded = botocore.loaders.create_loader().load_service_model(name, "service-2")
+    return ServiceModel(loaded, name)
+
+
 class JsonService:
     """One service's operations. `target` is the prefix of its `X-Amz-Target` header."""
 
     def __init__(self, name: str) -> None:
-        loaded = botocore.loaders.create_loader().load_service_model(name, "service-2")
-        self._model = ServiceModel(loaded, name)
+        self._model = service_model(name)
         self.target = str(self._model.metadata["targetPrefix"])
 
     def operation(self, name: str) -> OperationModel:

@@ -1,0 +1,1 @@
+"""The SageMaker endpoint as a file says it should be: planned, applied, tested, updated, deleted."""

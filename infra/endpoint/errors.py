@@ -1,0 +1,44 @@
+"""What can stop work on the endpoint, each with the fix in its sentence.
+
+EndpointError
+├── SettingsError    endpoint.toml says something that cannot be; names the place
+├── NotDeployed      the stack that this endpoint belongs to is not there
+├── NotAllowed       AWS refused; names the action and what grants it
+├── QuotaTooSmall    the account may not run such an instance; names the quota
+├── EndpointFailed   SageMaker gave the endpoint up; its reason
+└── SelfTestFailed   it came up, but drew nothing
+"""
+
+from bot.domain.errors import BotError
+
+
+class EndpointError(BotError):
+    """Base of the tree."""
+
+
+class SettingsError(EndpointError):
+    """`place` is a key of endpoint.toml, such as `instances.types`."""
+
+    def __init__(self, place: str, sentence: str) -> None:
+        super().__init__(f"endpoint.toml, {place}: {sentence}")
+        self.place = place
+
+
+class NotDeployed(EndpointError):
+    """The service comes first, the endpoint second."""
+
+
+class NotAllowed(EndpointError):
+    """An action is missing from the caller's rights."""
+
+
+class QuotaTooSmall(EndpointError):
+    """The sentence holds the quota's exact name."""
+
+
+class EndpointFailed(EndpointError):
+    """The sentence holds SageMaker's own reason."""
+
+
+class SelfTestFailed(EndpointError):
+    """The endpoint is in service and draws nothing."""

@@ -1,0 +1,155 @@
+"""What is different from what should be, and doing something about it.
+
+A plan only reads. Applying reads each thing again just before it acts, so an apply that was interrupted at
+any call is finished by the next one, and one that finds everything right writes nothing.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from infra.endpoint.resources import FAILED, Clients, Endpoint, Resource, resources_of
+from infra.endpoint.wanted import Wanted
+
+
+class Waits(Protocol):
+    """Patience with SageMaker, which takes minutes. Raises EndpointFailed."""
+
+    def until_in_service(self) -> None: ...
+    def until_changeable(self) -> None:
+        """As `until_in_service`, but a failed endpoint will do."""
+
+    def until_gone(self) -> None: ...
+
+
+class Action(StrEnum):
+    """What has to be done to one thing."""
+
+    KEEP = "keep"
+    MAKE = "make"
+    CHANGE = "change"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One place in a thing: what it is and what it should be, JSON-ready."""
+
+    path: str
+    live: Any
+    wanted: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What has to be done to one thing, and why."""
+
+    kind: str
+    name: str
+    action: Action
+    differences: tuple[Difference, ...] = ()
+
+
+def plan(goal: Wanted, clients: Clients) -> tuple[Step, ...]:
+    """A step for everything, also what is right already, then what is left over from before. Reads only."""
+    steps = tuple(step_of(resource) for resource in resources_of(goal, clients))
+    return steps + tuple(leftovers(goal, clients))
+
+
+def step_of(resource: Resource) -> Step:
+    """Compare one thing with what it should be."""
+    live = resource.live()
+    wanted = resource.wanted()
+    if live is None:
+        return Step(kind=resource.kind, name=resource.name, action=Action.MAKE)
+    differences = tuple(compare(live, wanted))
+    action = Action.CHANGE if differences else Action.KEEP
+    return Step(kind=resource.kind, name=resource.name, action=action, differences=differences)
+
+
+def apply(
+    goal: Wanted,
+    clients: Clients,
+    *,
+    waits: Waits,
+    told: Callable[[Step], None] = lambda _step: None,
+) -> tuple[Step, ...]:
+    """Make it so; the steps that were done. `told` hears of each before it is done.
+
+    Raises EndpointFailed where SageMaker gives the endpoint up; the next apply makes it anew.
+    """
+    done = []
+    for resource in resources_of(goal, clients):
+        step = _applied(resource, waits, told)
+        if step.action is not Action.KEEP:
+            done.append(step)
+        if isinstance(resource, Endpoint):
+            waits.until_in_service()
+    for step in leftovers(goal, clients):
+        told(step)
+        remove(step, clients)
+        done.append(step)
+    return tuple(done)
+
+
+def _applied(resource: Resource, waits: Waits, told: Callable[[Step], None]) -> Step:
+    step = step_of(resource)
+    if step.action is Action.KEEP:
+        return step
+    if isinstance(resource, Endpoint) and step.action is Action.CHANGE:
+        waits.until_changeable()
+    told(step)
+    if step.action is Action.MAKE:
+        resource.make()
+    elif isinstance(resource, Endpoint) and step.differences[0].live == FAILED:
+        resource.delete()
+        waits.until_gone()
+        resource.make()
+    else:
+        resource.change(resource.live() or {})
+    return step
+
+
+def leftovers(goal: Wanted, clients: Clients) -> Iterator[Step]:
+    """Models and configs of this endpoint's name that nothing uses any more, the configs first."""
+    sagemaker, prefix = clients["sagemaker"], f"{goal.place.name}-"
+    configs = sagemaker.list_endpoint_configs(NameContains=prefix, MaxResults=100)["EndpointConfigs"]
+    for config in configs:
+        name = config["EndpointConfigName"]
+        if _ours(name, prefix) and name != goal.config_name:
+            yield Step(kind="endpoint config", name=name, action=Action.REMOVE)
+    for model in sagemaker.list_models(NameContains=prefix, MaxResults=100)["Models"]:
+        name = model["ModelName"]
+        if _ours(name, prefix) and name != goal.model_name:
+            yield Step(kind="model", name=name, action=Action.REMOVE)
+
+
+def remove(step: Step, clients: Clients) -> None:
+    """Remove a leftover."""
+    if step.kind == "model":
+        clients["sagemaker"].delete_model(ModelName=step.name)
+    else:
+        clients["sagemaker"].delete_endpoint_config(EndpointConfigName=step.name)
+
+
+def _ours(name: str, prefix: str) -> bool:
+    """Stages may begin alike: dev and dev-anna. Ours end in a digest and nothing more."""
+    digest = name.removeprefix(prefix)
+    return name.startswith(prefix) and len(digest) == 10 and set(digest) <= set("0123456789abcdef")
+
+
+def compare(live: Any, wanted: Any, path: str = "") -> Iterator[Difference]:
+    """Where two JSON values differ. What `live` has beyond a wanted mapping is AWS's own: no difference."""
+    if isinstance(live, Mapping) and isinstance(wanted, Mapping):
+        for key, value in wanted.items():
+            yield from compare(live.get(key), value, f"{path}.{key}" if path else key)
+    elif _listed(live) and _listed(wanted) and len(live) == len(wanted):
+        for index, (one, other) in enumerate(zip(live, wanted, strict=True)):
+            yield from compare(one, other, f"{path}[{index}]")
+    elif live != wanted:
+        yield Difference(path=path, live=live, wanted=wanted)
+
+
+def _listed(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)

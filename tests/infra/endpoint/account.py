@@ -1,0 +1,123 @@
+"""An account to apply endpoints in: the stand-in region for SageMaker and scaling, moto for the rest."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from infra.endpoint.place import Place
+from infra.endpoint.plan import Step, apply
+from infra.endpoint.settings import EndpointSettings
+from infra.endpoint.waiting import EndpointWaits
+from infra.endpoint.wanted import Wanted
+from tests.infra.sagemaker.standing_region import Stand
+
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/imagine@sha256:" + "0" * 64
+
+
+class Interrupted(BaseException):
+    """The command was killed."""
+
+
+@dataclass(kw_only=True)
+class Account:
+    """`calls` lists "service.Operation" of every call; the one numbered `killed_at` ends the command,
+    before its effect or, where `after` says so, after it.
+    """
+
+    stand: Stand
+    calls: list[str] = field(default_factory=list)
+    killed_at: int | None = None
+    after: bool = False
+    _made: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, service: str) -> Any:
+        if service not in self._made:
+            self._made[service] = self._watched(self._client(service))
+        return self._made[service]
+
+    def goal(self, **changed: Any) -> Wanted:
+        """A small endpoint with one model file, unless told otherwise."""
+        self.stand.cloud.clients["s3"].put_object(
+            Bucket=self.stand.bucket, Key="releases/1/Stable-diffusion/x.safetensors", Body=b"x"
+        )
+        model = f"s3://{self.stand.bucket}/releases/1/"
+        return Wanted(place=self.place, settings=EndpointSettings(**{"model": model, **changed}), image=IMAGE)
+
+    @property
+    def place(self) -> Place:
+        return Place(
+            stage="dev",
+            account="123456789012",
+            region="us-east-1",
+            partition="aws",
+            bucket=self.stand.bucket,
+            error_topic=self.stand.topic,
+        )
+
+    @property
+    def waits(self) -> EndpointWaits:
+        return EndpointWaits(self["sagemaker"], name=self.place.name, pause=self.stand.advance)
+
+    def apply(self, goal: Wanted | None = None) -> tuple[Step, ...]:
+        return apply(goal or self.goal(), self, waits=self.waits)
+
+    def applied_until(self, number: int, *, after: bool, goal: Wanted | None = None) -> bool:
+        """Apply, killed at call `number` (from 0); whether there was such a call."""
+        self.calls.clear()
+        self.killed_at, self.after = number, after
+        try:
+            self.apply(goal)
+        except Interrupted:
+            return True
+        finally:
+            self.killed_at = None
+        return False
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a person could see of the endpoint, without times and random ids."""
+        region = self.stand.region
+        described = self.stand.sagemaker.describe_endpoint(EndpointName="imagine-dev")
+        policies = self.stand.scaling.describe_scaling_policies(ServiceNamespace="sagemaker")
+        alarms = self["cloudwatch"].describe_alarms()["MetricAlarms"]
+        return {
+            "endpoint": (described["EndpointConfigName"], described["EndpointStatus"]),
+            "configs": sorted(_names(self.stand.sagemaker.list_endpoint_configs(), "EndpointConfigName")),
+            "models": sorted(_names(self.stand.sagemaker.list_models(), "ModelName")),
+            "instances": region.hosting.endpoint("imagine-dev").ready(region.now()),
+            "policies": sorted(policy["PolicyName"] for policy in policies["ScalingPolicies"]),
+            "alarms": sorted(alarm["AlarmName"].rsplit("-", 5)[0] for alarm in alarms),
+            "roles": [role["RoleName"] for role in self["iam"].list_roles()["Roles"]],
+            "logs": [
+                (group["logGroupName"], group.get("retentionInDays"))
+                for group in self["logs"].describe_log_groups()["logGroups"]
+            ],
+        }
+
+    def _client(self, service: str) -> Any:
+        own = {"sagemaker": "sagemaker", "application-autoscaling": "scaling", "sagemaker-runtime": "runtime"}
+        if service in own:
+            stand = replace(self.stand)  # clients of its own, for their events
+            return getattr(stand, own[service])
+        return self.stand.cloud.session().create_client(service)
+
+    def _watched(self, client: Any) -> Any:
+        client.meta.events.register("before-call", self._before)
+        client.meta.events.register("after-call", self._after)
+        return client
+
+    def _before(self, model: Any, **_: Any) -> None:
+        self.calls.append(f"{model.service_model.service_name}.{model.name}")
+        if self.killed_at == len(self.calls) - 1 and not self.after:
+            raise Interrupted
+
+    def _after(self, **_: Any) -> None:
+        if self.killed_at == len(self.calls) - 1 and self.after:
+            raise Interrupted
+
+
+def _names(told: Any, key: str) -> list[str]:
+    listed = next(value for value in told.values() if isinstance(value, list))
+    return [item[key] for item in listed]
+
+
+Make = Callable[[], Account]
