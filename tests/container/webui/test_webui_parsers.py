@@ -13,8 +13,12 @@ from container.webui.api import refusal
 from container.webui.offers import File, Offers
 from container.webui.payload import drawing_payload
 from container.webui.reply import read_drawing
+from tests.container.webui.standin import standin_png
 
-FIRST = File(model=Model(name="first.safetensors"), title="first.safetensors [0123456789]")
+FIRST = File(
+    model=Model(name="first.safetensors", sha256="0123456789" + "0" * 54),
+    title="first.safetensors [0123456789]",
+)
 STYLE = File(model=Model(name="style.safetensors"), title="style")
 OFFERS = Offers(
     checkpoints=(FIRST,),
@@ -85,6 +89,42 @@ def test_an_answer_that_is_no_drawing_is_an_engine_crash(answer):
     with pytest.raises(EngineCrash) as failed:
         read_drawing(answer, DrawRequest(prompt=SECRET), OFFERS, checkpoint=FIRST)
     assert SECRET not in failed.value.message
+
+
+def one_picture(**told):
+    """An answer with the picture that was asked for, and what webui tells about it."""
+    info = {"sd_model_name": "first", "all_seeds": [0], "infotexts": [], **told}
+    return {"images": [standin_png.picture("red", 64, 64)], "info": json.dumps(info)}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"sd_model_hash": None},
+        {"sd_model_hash": "0123456789"},
+        {"sd_model_hash": "7460a6fa"},  # webui's first kind of hash, of something else
+        {"sd_model_name": None, "infotexts": ["a, Model: other\nSteps: 20, Model: first, Clip skip: 2"]},
+        {"sd_model_name": None, "infotexts": ['Steps: 20, Model: "first", Seed: 1']},
+    ],
+)
+def test_the_model_is_known_by_name_and_by_the_hash_of_its_file(told):
+    request = DrawRequest(prompt="", width=64, height=64)
+    assert len(read_drawing(one_picture(**told), request, OFFERS, checkpoint=FIRST).images) == 1
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"sd_model_hash": "9999999999"},
+        {"sd_model_name": "other"},
+        {"sd_model_name": None, "infotexts": ["a, Model: first\nSteps: 20, Model: other"]},
+        {"sd_model_name": None, "infotexts": ["Model: first\nSteps: 20"]},
+    ],
+)
+def test_another_model_or_none_is_an_engine_crash(told):
+    request = DrawRequest(prompt="", width=64, height=64)
+    with pytest.raises(EngineCrash):
+        read_drawing(one_picture(**told), request, OFFERS, checkpoint=FIRST)
 
 
 PAYLOAD_KEYS = {
