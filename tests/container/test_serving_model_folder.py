@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from container.serving.model_folder import read_model_folder
+from container.serving.model_folder import ModelFolder, read_model_folder
+from container.serving.settings import Settings
 
 SHA256 = "0123456789abcdef" * 4
 
@@ -102,3 +103,38 @@ def test_a_ckpt_that_is_not_there_is_told(folder, ckpt):
 def test_a_folder_that_does_not_exist_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_model_folder(tmp_path / "gone")
+
+
+def test_a_listed_name_leads_to_its_file_and_no_other_name_to_any(folder):
+    read = read_model_folder(folder)
+    assert read.file("checkpoints", "anime/line.ckpt").path == folder / "Stable-diffusion/anime/line.ckpt"
+    assert read.file("vaes", "old.pt").path == folder / "Vae/old.pt"
+    for name in ("line.ckpt", "../VAE/new.pt", str(folder / "VAE/new.pt"), "", "."):
+        assert read.file("checkpoints", name) is None
+
+
+def test_of_one_name_in_both_vae_folders_the_newer_layouts_file_is_meant(folder):
+    (folder / "Vae/new.pt").touch()
+    read = read_model_folder(folder)
+    assert names(read, "vaes") == ["new.pt", "old.pt"]
+    assert read.file("vaes", "new.pt").path == folder / "VAE/new.pt"
+
+
+@pytest.mark.parametrize(("verdict", "read_as"), [("safe", "safe"), (None, ""), (7, ""), (["safe"], "")])
+def test_a_verdict_comes_from_the_catalogue_file(folder, verdict, read_as):
+    facts = {"Stable-diffusion/anime/line.ckpt": {"sha256": SHA256, "verdict": verdict}}
+    (folder / "catalogue.json").write_text(json.dumps({"files": facts}))
+    file = read_model_folder(folder).file("checkpoints", "anime/line.ckpt")
+    assert (file.verdict, file.model.sha256) == (read_as, SHA256)
+
+
+@pytest.mark.parametrize(("environment", "allowed"), [({}, False), ({"ALLOW_PICKLE": "1"}, True)])
+def test_pickles_nobody_vouches_for_are_allowed_by_setting_only(folder, environment, allowed):
+    settings = Settings.from_environment(host="127.0.0.1", environment=environment)
+    assert read_model_folder(folder, allow_pickle=settings.allow_pickle).allow_pickle is allowed
+
+
+def test_one_checkpoint_can_stand_for_a_folder(folder):
+    alone = ModelFolder.of_checkpoint(folder / "Stable-diffusion/rpg.safetensors")
+    assert (names(alone, "checkpoints"), alone.default) == (["rpg.safetensors"], "rpg.safetensors")
+    assert names(alone, "loras") == []
