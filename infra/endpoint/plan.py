@@ -16,7 +16,7 @@ from infra.endpoint.wanted import Wanted
 class Waits(Protocol):
     """Patience with SageMaker, which takes minutes. Raises EndpointFailed."""
 
-    def until_in_service(self) -> None: ...
+    def until_in_service(self, config: str) -> None: ...
     def until_changeable(self) -> None:
         """As `until_in_service`, but a failed endpoint will do."""
 
@@ -85,12 +85,19 @@ def apply(
         if step.action is not Action.KEEP:
             done.append(step)
         if isinstance(resource, Endpoint):
-            waits.until_in_service()
-    for step in leftovers(goal, clients):
+            waits.until_in_service(goal.config_name)
+    return tuple(done)
+
+
+def clean(
+    goal: Wanted, clients: Clients, *, told: Callable[[Step], None] = lambda _step: None
+) -> tuple[Step, ...]:
+    """Remove what is left over from before; what was removed."""
+    found = tuple(leftovers(goal, clients))
+    for step in found:
         told(step)
         remove(step, clients)
-        done.append(step)
-    return tuple(done)
+    return found
 
 
 def _applied(resource: Resource, waits: Waits, told: Callable[[Step], None]) -> Step:
@@ -117,11 +124,11 @@ def leftovers(goal: Wanted, clients: Clients) -> Iterator[Step]:
     configs = sagemaker.list_endpoint_configs(NameContains=prefix, MaxResults=100)["EndpointConfigs"]
     for config in configs:
         name = config["EndpointConfigName"]
-        if _ours(name, prefix) and name != goal.config_name:
+        if is_ours(name, prefix) and name != goal.config_name:
             yield Step(kind="endpoint config", name=name, action=Action.REMOVE)
     for model in sagemaker.list_models(NameContains=prefix, MaxResults=100)["Models"]:
         name = model["ModelName"]
-        if _ours(name, prefix) and name != goal.model_name:
+        if is_ours(name, prefix) and name != goal.model_name:
             yield Step(kind="model", name=name, action=Action.REMOVE)
 
 
@@ -133,7 +140,7 @@ def remove(step: Step, clients: Clients) -> None:
         clients["sagemaker"].delete_endpoint_config(EndpointConfigName=step.name)
 
 
-def _ours(name: str, prefix: str) -> bool:
+def is_ours(name: str, prefix: str) -> bool:
     """Stages may begin alike: dev and dev-anna. Ours end in a digest and nothing more."""
     digest = name.removeprefix(prefix)
     return name.startswith(prefix) and len(digest) == 10 and set(digest) <= set("0123456789abcdef")

@@ -145,7 +145,7 @@ class Model(_Part):
         return self.goal.model
 
     def live(self) -> Told | None:
-        told = _found(self.clients["sagemaker"].describe_model, ModelName=self.name)
+        told = described(self.clients["sagemaker"].describe_model, ModelName=self.name)
         return None if told is None else {key: told.get(key) for key in self.goal.model}
 
     def make(self) -> None:
@@ -167,7 +167,7 @@ class EndpointConfig(_Part):
 
     def live(self) -> Told | None:
         describe = self.clients["sagemaker"].describe_endpoint_config
-        told = _found(describe, EndpointConfigName=self.name)
+        told = described(describe, EndpointConfigName=self.name)
         return None if told is None else {key: told.get(key) for key in self.goal.config}
 
     def make(self) -> None:
@@ -192,7 +192,7 @@ class Endpoint(_Part):
         return {"config": self.goal.config_name}
 
     def live(self) -> Told | None:
-        told = _found(self.clients["sagemaker"].describe_endpoint, EndpointName=self.name)
+        told = described(self.clients["sagemaker"].describe_endpoint, EndpointName=self.name)
         if told is None:
             return None
         if told["EndpointStatus"] == "Failed":
@@ -361,7 +361,7 @@ def resources_of(goal: Wanted, clients: Clients) -> tuple[Resource, ...]:
     return tuple(resources)
 
 
-def _found(describe: Any, **named: str) -> Mapping[str, Any] | None:
+def described(describe: Any, **named: str) -> Mapping[str, Any] | None:
     """SageMaker has no error of its own for what is not there."""
     try:
         told: Mapping[str, Any] = describe(**named)

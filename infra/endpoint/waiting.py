@@ -1,11 +1,13 @@
 """Waiting for SageMaker, which takes minutes: asked no more often than its own waiters ask."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from infra.endpoint.errors import EndpointFailed
+from infra.endpoint.resources import described
+
+GONE = "gone"
+"""In place of a status."""
 
 LOOK_EVERY = 30.0
 """Seconds, as in botocore's waiter `endpoint_in_service`."""
@@ -30,38 +32,30 @@ class EndpointWaits:
         self._pause = pause
         self._told = told
 
-    def until_in_service(self) -> None:
-        """Raises EndpointFailed with SageMaker's reason."""
-        status, reason = self._until(lambda status: status in {"InService", "Failed", "OutOfService", ""})
-        if status != "InService":
-            raise EndpointFailed(f"SageMaker gave {self._name} up: {reason or status or 'it is gone'}")
+    def until_in_service(self, config: str) -> None:
+        """Serving `config`. Raises EndpointFailed with SageMaker's reason, also for an update taken back."""
+        told = self._until(frozenset({"InService", "Failed", "OutOfService", GONE}))
+        reason = told.get("FailureReason") or told["EndpointStatus"]
+        if told["EndpointStatus"] != "InService":
+            raise EndpointFailed(f"SageMaker gave {self._name} up: {reason}")
+        if told["EndpointConfigName"] != config:
+            raise EndpointFailed(f"SageMaker took the update of {self._name} back: {reason}")
 
     def until_changeable(self) -> None:
         """A failed endpoint will do: it can be deleted."""
-        self._until(lambda status: status in {"InService", "Failed", "OutOfService", ""})
+        self._until(frozenset({"InService", "Failed", "OutOfService", GONE}))
 
     def until_gone(self) -> None:
-        self._until(lambda status: status == "")
+        self._until(frozenset({GONE}))
 
-    def _until(self, arrived: Callable[[str], bool]) -> tuple[str, str]:
+    def _until(self, arrived: frozenset[str]) -> Mapping[str, Any]:
         waited = 0.0
         while waited <= PATIENCE:
-            status, reason = self._status()
-            self._told(status, waited)
-            if arrived(status):
-                return status, reason
+            told = described(self._sagemaker.describe_endpoint, EndpointName=self._name)
+            told = told or {"EndpointStatus": GONE}
+            self._told(told["EndpointStatus"], waited)
+            if told["EndpointStatus"] in arrived:
+                return told
             self._pause(LOOK_EVERY)
             waited += LOOK_EVERY
-        raise EndpointFailed(
-            f"{self._name} is still {status} after {PATIENCE / 3600:.0f} hours; see imagine endpoint logs"
-        )
-
-    def _status(self) -> tuple[str, str]:
-        """Status and reason; both empty where there is no such endpoint."""
-        try:
-            told = self._sagemaker.describe_endpoint(EndpointName=self._name)
-        except ClientError as error:
-            if "Could not find" in error.response["Error"]["Message"]:
-                return "", ""
-            raise
-        return told["EndpointStatus"], told.get("FailureReason", "")
+        raise EndpointFailed(f"{self._name} is not there after {PATIENCE / 3600:.0f} hours; see its logs")

@@ -243,10 +243,16 @@ class AutoScaling:
         side = "DynamicScalingOutSuspended" if wanted > current else "DynamicScalingInSuspended"
         if wanted == current or target.suspended(side):
             return
-        if now - target.acted_at.get(side, -math.inf) < cooldown:
+        if now - self._acted(target, side) < cooldown:
             return
         if self._set(key, wanted, cause):
             target.acted_at[side] = now
+
+    def _acted(self, target: Target, side: str) -> float:
+        """Scaling in waits for either way; scaling out for its own only (user guide, "Cooldown period")."""
+        if side == "DynamicScalingInSuspended":
+            return max(target.acted_at.values(), default=-math.inf)
+        return target.acted_at.get(side, -math.inf)
 
     def _change_bounds(self, name: tuple[str, str, str], told: Members) -> None:
         target, action = self._targets[name[:2]], told.get("ScalableTargetAction", {})

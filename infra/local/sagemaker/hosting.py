@@ -335,9 +335,8 @@ class Hosting:
             for fleet in endpoint.fleets:
                 fleet.close()
             endpoint.config, endpoint.fleets = endpoint.coming
-            endpoint.coming = None
+            endpoint.coming = endpoint.reason = None
         self._open(endpoint)
-        endpoint.reason = None
         self._enter(endpoint, "InService")
 
     def _open(self, endpoint: HostedEndpoint) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from infra.endpoint.place import Place
-from infra.endpoint.plan import Step, apply
+from infra.endpoint.plan import Step, apply, clean
 from infra.endpoint.settings import EndpointSettings
 from infra.endpoint.waiting import EndpointWaits
 from infra.endpoint.wanted import Wanted
@@ -59,7 +59,9 @@ class Account:
         return EndpointWaits(self["sagemaker"], name=self.place.name, pause=self.stand.advance)
 
     def apply(self, goal: Wanted | None = None) -> tuple[Step, ...]:
-        return apply(goal or self.goal(), self, waits=self.waits)
+        """As the command does: make it so, then remove what is left over."""
+        wanted = goal or self.goal()
+        return apply(wanted, self, waits=self.waits) + clean(wanted, self)
 
     def applied_until(self, number: int, *, after: bool, goal: Wanted | None = None) -> bool:
         """Apply, killed at call `number` (from 0); whether there was such a call."""

@@ -11,7 +11,7 @@ from infra.endpoint.errors import EndpointFailed
 from infra.endpoint.plan import Action, plan
 from infra.endpoint.wanted import DIMENSION, Wanted
 from tests.aws.cloud import Cloud
-from tests.contracts.inference_stub import running_stub
+from tests.contracts.inference_stub import InferenceStub, running_stub
 from tests.infra.endpoint.account import Account
 from tests.infra.sagemaker.standing_region import standing_region
 
@@ -184,14 +184,16 @@ def test_an_endpoint_that_never_gets_healthy_says_sagemakers_reason(account: Acc
     assert account.stand.status("imagine-dev") == ("InService", 1, 1)
 
 
-def test_it_sleeps_by_itself_and_wakes_for_one_drawing(account: Account):
+def test_it_sleeps_by_itself_and_wakes_for_one_drawing(account: Account, container: InferenceStub):
     account.apply()
+    container.gate.clear()
     account.stand.advance(20 * 60)
     assert account.stand.status("imagine-dev") == ("InService", 0, 0)
 
     account.stand.invoke(name="imagine-dev")
     account.stand.advance(6 * 60)
     assert account.stand.status("imagine-dev") == ("InService", 1, 1)
+    container.gate.set()
     account.stand.until(lambda: account.stand.region.runtime("imagine-dev").tally.processed == 1)
     account.stand.advance(30 * 60)
     assert account.stand.status("imagine-dev") == ("InService", 0, 0)
