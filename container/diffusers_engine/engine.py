@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import gc
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -49,7 +50,7 @@ class DiffusersEngine:
         self._folder = folder
         self._source = source
         self._upscaler = upscaler
-        self._loaded: LoadedModel | None = None
+        self._current: _Current | None = None
 
     def setup(self) -> None:
         """Open the folder's default checkpoint, else its first. Raises `FileNotFoundError` if it has none."""
@@ -59,7 +60,7 @@ class DiffusersEngine:
         # Else cuDNN may choose another way to convolve, with other rounding, each time it starts.
         torch.backends.cudnn.deterministic = True
         self._source.close()  # what a crash may have left behind
-        self._loaded = self._source.open(self._folder.default or names[0])
+        self._open(self._folder.default or names[0])
 
     def generate(self, request: DrawRequest, *, on_step: OnStep) -> Drawing:
         """Draw one batch; see `Engine.generate`."""
@@ -67,12 +68,12 @@ class DiffusersEngine:
 
     def generate_together(self, requests: Sequence[DrawRequest], *, on_step: OnStep) -> tuple[Drawing, ...]:
         """Draw requests of one key at once; see `BatchingEngine.generate_together`."""
-        loaded = self._ready()
         for request in requests:
             _check(request, self._upscaler)
-        if requests[0].model not in (None, loaded.name):
-            loaded = self._open(str(requests[0].model))
-        return _within_memory(lambda: Studio(loaded, self._source, self._upscaler, requests).draw(on_step))
+        name = requests[0].model or self._ready().name
+        return _within_memory(
+            lambda: Studio(self._open(name), self._source, self._upscaler, requests).draw(on_step)
+        )
 
     def joins(self, request: DrawRequest) -> Hashable | None:
         """Everything but prompts, seeds and pictures to start from; None for what is always drawn alone.
@@ -100,7 +101,8 @@ class DiffusersEngine:
 
     def largest_together(self, request: DrawRequest) -> int:
         """How many pictures of this size are drawn at once."""
-        width, height = drawn_size(self._ready(), (request.width, request.height))
+        size = request.width, request.height
+        width, height = drawn_size(size, native_side=self._ready().native_side)
         return max(1, min(_MOST_TOGETHER, _PIXELS_TOGETHER // (width * height)))
 
     def upscale(self, request: UpscaleRequest) -> Picture:
@@ -114,12 +116,12 @@ class DiffusersEngine:
 
     def info(self) -> EngineInfo:
         """The engine's name and the model it drew with last."""
-        loaded = self._ready()
-        return EngineInfo(name="diffusers", model=loaded.name, model_hash=loaded.hash)
+        current = self._ready()
+        return EngineInfo(name="diffusers", model=current.name, model_hash=current.hash)
 
     def catalogue(self) -> Catalogue:
         """What lies in the folder, and what the engine can do with it."""
-        files, loaded = self._folder.files, self._ready()
+        files, current = self._folder.files, self._ready()
         return Catalogue(
             models=files["checkpoints"],
             samplers=tuple(SAMPLERS),
@@ -132,17 +134,34 @@ class DiffusersEngine:
             features=frozenset(Feature),
             max_width=_MAX_SIDE,
             max_height=_MAX_SIDE,
-            warm_up_sides=() if loaded.device.type == "cpu" else (loaded.native_side,),
+            warm_up_sides=(current.native_side,) if current.on_accelerator else (),
         )
 
     def _open(self, name: str) -> LoadedModel:
-        self._loaded = _within_memory(lambda: self._source.open(name))
-        return self._loaded
+        """The model, of which nothing is kept here: whoever lends it may need its memory for the next."""
+        model = self._source.open(name)
+        self._current = _Current(
+            name=model.name,
+            hash=model.hash,
+            native_side=model.native_side,
+            on_accelerator=model.device.type != "cpu",
+        )
+        return model
 
-    def _ready(self) -> LoadedModel:
-        if self._loaded is None:
+    def _ready(self) -> _Current:
+        if self._current is None:
             raise NotReady("the diffusers engine is not set up")
-        return self._loaded
+        return self._current
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Current:
+    """What is known of the model drawn with last."""
+
+    name: str
+    hash: str
+    native_side: int
+    on_accelerator: bool
 
 
 def _check(request: DrawRequest, upscaler: Upscaler) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from container.diffusers_engine.loaded_model import LoadedModel
-
 Size = tuple[int, int]
 """Width and height in pixels, multiples of 8."""
 
@@ -12,12 +10,12 @@ _MOST_STRETCHED = 11 / 6
 """The longest proportions the embedded model was trained on."""
 
 
-def drawn_size(model: LoadedModel, size: Size) -> Size:
-    """The size asked for; for a tiny model as many pixels as it was trained on, in those proportions."""
-    if model.native_side > _TINY:
+def drawn_size(size: Size, *, native_side: int) -> Size:
+    """The size asked for; of a tiny model as many pixels as it was trained on, in those proportions."""
+    if native_side > _TINY:
         return size
     aspect = min(max(size[0] / size[1], 1 / _MOST_STRETCHED), _MOST_STRETCHED)
-    side = model.native_side / 8
+    side = native_side / 8
     return round(side * aspect**0.5) * 8, round(side / aspect**0.5) * 8
 
 

@@ -79,6 +79,7 @@ class Studio:
         self._encoder = PromptEncoder(model, source.embeddings(model), clip_skip=first.clip_skip)
         is_xl = model.architecture is Architecture.SDXL
         self._noise_levels = NoiseLevels(model.alphas_cumprod.tolist(), is_sdxl=is_xl)
+        self._lora_notes: tuple[str, ...] = ()
         self._takes_condition = model.unet.config.in_channels != _LATENT_CHANNELS
         self._seeds = tuple(seed for request in requests for seed in seeds_of(request))
 
@@ -99,7 +100,7 @@ class Studio:
 
     def _first_pass(self) -> _Pass:
         request, sampler = self._common, SAMPLERS[self._common.sampler_name]
-        size = drawn_size(self._model, (request.width, request.height))
+        size = drawn_size((request.width, request.height), native_side=self._model.native_side)
         start = start_of(
             self._requests,
             size,
@@ -139,7 +140,7 @@ class Studio:
         )
 
     def _walk(self, this: _Pass, progress: _Progress) -> torch.Tensor:
-        self._source.use_loras(self._model, this.texts[0].wanted.loras)
+        self._lora_notes += self._source.use_loras(self._model, this.texts[0].wanted.loras)
         denoiser = Denoiser(
             self._model,
             self._noise_levels,
@@ -219,7 +220,7 @@ class Studio:
 
     def _notes(self, request: DrawRequest, texts: _Texts) -> tuple[str, ...]:
         """Each once: what a request asks for that has no effect."""
-        notes = [*texts.wanted.notes, *texts.unwanted.notes]
+        notes = [*texts.wanted.notes, *texts.unwanted.notes, *self._lora_notes]
         notes += [*self._encoder.notes(texts.wanted.words), *self._encoder.notes(texts.unwanted.words)]
         if texts.unwanted.loras:
             notes.append("a LoRA in the negative prompt has no effect: name it in the prompt")

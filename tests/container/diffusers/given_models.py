@@ -31,9 +31,10 @@ class GivenModels:
         assert name == self.model.name
         return self.model
 
-    def use_loras(self, model: LoadedModel, loras: Sequence[LoraUse]) -> None:
+    def use_loras(self, model: LoadedModel, loras: Sequence[LoraUse]) -> tuple[str, ...]:
         assert model is self.model
         self.used_loras.append(tuple(loras))
+        return tuple(f"half of {lora.name} has no place here" for lora in loras if lora.name == "odd")
 
     def vae(self, name: str, model: LoadedModel) -> Any:
         return self.vaes[name]

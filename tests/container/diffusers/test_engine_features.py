@@ -12,6 +12,7 @@ from PIL import Image
 
 from container.diffusers_engine.engine import DiffusersEngine
 from container.diffusers_engine.loaded_model import Embeddings, LoadedModel, LoraUse
+from container.diffusers_engine.models import Models
 from container.diffusers_engine.samplers import SAMPLERS
 from container.serving.engine import (
     LATENT_UPSCALERS,
@@ -26,6 +27,8 @@ from container.serving.engine import (
     UpscaleRequest,
 )
 from container.serving.errors import BadRequest, Cancelled, NotReady, NotSupported, OutOfMemory, UnknownName
+from container.serving.model_folder import read_model_folder
+from container.serving.resampling import Resampling
 from tests.container.diffusers import checkpoints
 from tests.container.diffusers.given_models import GivenModels, engine_of, opened
 
@@ -237,6 +240,30 @@ def test_loras_are_taken_out_of_the_prompt_and_used(model):
         ),
         (),
     ]
+
+
+def test_what_of_a_lora_has_no_effect_is_named(engine):
+    drawing = draw(engine, replace(REQUEST, prompt="a cat <lora:odd:1>"))
+    assert drawing.notes == ("half of odd has no place here",)
+
+
+def test_the_engine_draws_from_a_folder_with_each_of_its_models(tmp_path):
+    for seed, name in enumerate(("one", "two")):
+        checkpoints.checkpoint(tmp_path / "Stable-diffusion" / f"{name}.safetensors", seed=seed)
+    checkpoints.vae(tmp_path / "VAE" / "other.safetensors")
+    checkpoints.controlnet(tmp_path / "ControlNet" / "lines.safetensors")
+    folder = read_model_folder(tmp_path)
+    engine = DiffusersEngine(folder, Models(folder, device=torch.device("cpu")), upscaler=Resampling())
+    engine.setup()
+    first = picture_of(engine, REQUEST)
+    assert engine.info().model == "one.safetensors"
+    second = picture_of(engine, replace(REQUEST, model="two.safetensors"))
+    assert engine.info().model == "two.safetensors"
+    assert differ(first, second)
+    assert not differ(first, picture_of(engine, replace(REQUEST, model="one.safetensors")))
+    assert differ(first, picture_of(engine, replace(REQUEST, vae="other.safetensors")))
+    controlled = replace(REQUEST, controls=(unit(model="lines.safetensors", weight=4),))
+    assert differ(first, picture_of(engine, controlled))
 
 
 def test_what_a_prompt_asks_for_in_vain_is_named(engine):

@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -83,12 +82,17 @@ def test_pictures_survive_the_way_to_tensors_and_back():
     assert (to_pictures(to_tensor(Image.fromarray(noise)))[0] == noise).all()
 
 
-def test_a_model_of_full_size_draws_at_any_size_a_tiny_one_near_its_own():
-    full, tiny = SimpleNamespace(native_side=512), SimpleNamespace(native_side=64)
-    assert drawn_size(full, (1024, 520)) == (1024, 520)
-    assert drawn_size(tiny, (512, 512)) == (64, 64)
-    assert drawn_size(tiny, (1024, 576)) == (88, 48)
-    assert drawn_size(tiny, (512, 2048)) == (48, 88)
+@pytest.mark.parametrize(
+    ("native_side", "wanted", "drawn"),
+    [
+        (512, (1024, 520), (1024, 520)),
+        (64, (512, 512), (64, 64)),
+        (64, (1024, 576), (88, 48)),
+        (64, (512, 2048), (48, 88)),
+    ],
+)
+def test_a_tiny_model_draws_near_its_own_size_others_as_asked(native_side, wanted, drawn):
+    assert drawn_size(wanted, native_side=native_side) == drawn
 
 
 def test_a_second_pass_grows_as_much_as_the_picture():
