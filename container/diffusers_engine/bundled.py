@@ -6,8 +6,7 @@ and channels come from the file itself, so a pruned or tiny model of a known lay
 
 import json
 import re
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +40,12 @@ def facts(architecture: Architecture, shapes: Shapes) -> Mapping[str, Any]:
     return content
 
 
-def tokenizer(pad: str) -> CLIPTokenizer:
-    """CLIP's tokenizer, filling up with the token `pad`."""
-    tokens, merges = _vocabulary()
-    return CLIPTokenizer(vocab=tokens, merges=merges, pad_token=pad, model_max_length=77)
-
-
-@cache
-def _vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
-    return vocabulary()
+def tokenizers(pads: Iterable[str]) -> tuple[CLIPTokenizer, ...]:
+    """CLIP's tokenizer once for each of the tokens it is to fill up with."""
+    tokens, merges = vocabulary()
+    return tuple(
+        CLIPTokenizer(vocab=tokens, merges=merges, pad_token=pad, model_max_length=77) for pad in pads
+    )
 
 
 def unet_config(shapes: Shapes, known: Mapping[str, Any]) -> dict[str, Any]:

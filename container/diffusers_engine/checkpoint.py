@@ -132,7 +132,7 @@ def _model(
         unet=unet.module,
         vae=vae.module,
         text_encoders=tuple(networks[name].module for name in networks if name.startswith("text_encoder")),
-        tokenizers=tuple(bundled.tokenizer(facts["pad"]) for facts in known["text_encoders"]),
+        tokenizers=bundled.tokenizers(facts["pad"] for facts in known["text_encoders"]),
         prediction_type=prediction,
         zero_terminal_snr=marks.zero_terminal_snr,
         alphas_cumprod=alphas_cumprod(zero_terminal_snr=marks.zero_terminal_snr),

@@ -164,12 +164,12 @@ TEXT = CLIPTextConfig(
 def write_config(folder: Path, unet: UNet2DConditionModel, vae: AutoencoderKL) -> None:
     from diffusers import PNDMScheduler
 
-    from container.diffusers_engine.bundled import tokenizer
+    from container.diffusers_engine.bundled import tokenizers
 
     unet.save_config(folder / "unet")
     vae.save_config(folder / "vae")
     TEXT.save_pretrained(folder / "text_encoder")
-    tokenizer("<|endoftext|>").save_pretrained(folder / "tokenizer")
+    tokenizers(["<|endoftext|>"])[0].save_pretrained(folder / "tokenizer")
     PNDMScheduler(beta_schedule="scaled_linear", skip_prk_steps=True).save_config(folder / "scheduler")
     parts = {
         "scheduler": ["diffusers", "PNDMScheduler"],
