@@ -162,6 +162,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="IMAGINE_MODEL", default="", meaning="model file names to choose from, by comma", read=_names
     ),
+    Setting(
+        name="IMAGINE_FORBID_NON_COMMERCIAL",
+        default="off",
+        meaning="refuse model files whose licence forbids commercial use: on or off",
+        read=_switch,
+    ),
 )
 
 CLOUD_SETTINGS: tuple[Setting, ...] = (

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from bot.domain.errors import BotError, ConfigError
-from infra.commands import config, demo, draw, serve
+from infra.commands import config, demo, draw, endpoint, models, serve
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
-COMMANDS = (demo, draw, serve, config)
+COMMANDS = (demo, draw, serve, models, endpoint, config)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -53,5 +53,10 @@ class Line:
 
 def bar(done: int, whole: int) -> str:
     """`[######      ] 6/12`"""
-    filled = round(BAR * min(done, whole) / whole)
-    return f"[{'#' * filled}{' ' * (BAR - filled)}] {done}/{whole}"
+    return f"{bar_of(done, whole)} {done}/{whole}"
+
+
+def bar_of(done: int, whole: int) -> str:
+    """`[######      ]`"""
+    filled = round(BAR * min(done, whole) / whole) if whole else BAR
+    return f"[{'#' * filled}{' ' * (BAR - filled)}]"

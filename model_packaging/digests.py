@@ -75,6 +75,18 @@ def read_into(descriptor: int, buffer: memoryview, start: int) -> None:
         done += got
 
 
+def read_span(descriptor: int, span: tuple[int, int]) -> bytes:
+    """Start and length to those bytes. Raises `Unreadable` where the file ends earlier."""
+    start, length = span
+    body = os.pread(descriptor, length, start)
+    while len(body) < length:
+        more = os.pread(descriptor, length - len(body), start + len(body))
+        if not more:
+            raise Unreadable("changed", "a file became shorter while it was read; run it again")
+        body += more
+    return body
+
+
 def spans(size: int, piece: int) -> Iterator[tuple[int, int]]:
     """Start and length of each piece of a file."""
     for start in range(0, size, piece):

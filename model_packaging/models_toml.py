@@ -12,9 +12,10 @@ steps = 24
 
 import dataclasses
 import difflib
+import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,30 @@ def with_notes(file: ModelFile, written: Mapping[str, Any]) -> ModelFile:
         licence = licence_named(written["licence"])
         plain |= {"licence": licence.name, "non_commercial": licence.is_flagged}
     return dataclasses.replace(file, **plain, defaults=_over(file.defaults, drawing))
+
+
+def check_written(written: Mapping[str, Any]) -> None:
+    """Values given elsewhere than in the file follow the same rules. Raises `BadCatalogue`."""
+    for key, value in written.items():
+        if problem := _problem(key, value):
+            raise BadCatalogue(problem)
+
+
+def add_notes(folder: Path, path: str, written: Mapping[str, Any]) -> None:
+    """Append a file's table to `models.toml`; one that is there already stays. Raises `BadCatalogue`."""
+    if path in read_notes(folder).files:
+        return
+    lines = [f"{key} = {_toml(value)}" for key, value in written.items() if value]
+    place = folder / NOTES_BY_THE_TEAM
+    before = place.read_text(encoding="utf-8") if place.exists() else ""
+    after = before + ("\n" if before else "") + "\n".join([f"[{_toml(path)}]", *lines]) + "\n"
+    parse_notes(after.encode())
+    place.write_text(after, encoding="utf-8")
+
+
+def _toml(value: str | Sequence[str]) -> str:
+    """JSON's strings and arrays of them are TOML's too, but for DEL, which no value here may hold."""
+    return json.dumps(value if isinstance(value, str) else list(value), ensure_ascii=False)
 
 
 def _over(found: DrawingDefaults, drawing: Mapping[str, Any]) -> DrawingDefaults:

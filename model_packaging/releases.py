@@ -8,11 +8,14 @@ names the prefix as its uncompressed `ModelDataSource` (S3Prefix), so nothing el
 """
 
 import hashlib
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from isal import isal_zlib
 
 from model_packaging.catalogue import MOST_BYTES, Catalogue, ModelFile, from_json
 from model_packaging.errors import StoreRefused
@@ -20,6 +23,9 @@ from model_packaging.layout import CATALOGUE
 from model_packaging.store import Store, Stored
 
 RELEASES = "releases/"
+PUBLISHED = "published.json"
+"""Beside the releases: which one the next `imagine endpoint update` points the endpoint at."""
+
 _NAME = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 _TIME = "%Y%m%d-%H%M%S"
 
@@ -50,6 +56,68 @@ class Difference:
     @property
     def is_empty(self) -> bool:
         return not (self.added or self.removed or self.changed or self.edited)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """The release to serve, as `published.json` names it. `uri` ends in "/"."""
+
+    release: str
+    uri: str
+
+    @property
+    def model_data_source(self) -> dict[str, object]:
+        """For SageMaker's CreateModel: the prefix lands uncompressed in /opt/ml/model."""
+        source = {"S3Uri": self.uri, "S3DataType": "S3Prefix", "CompressionType": "None"}
+        return {"S3DataSource": source}
+
+
+def uri_of(store: Store, release: str) -> str:
+    return f"{store.place}{RELEASES}{release}/"
+
+
+def publish(store: Store, release: str) -> Published:
+    """Check that all of the release is there, then name it. Raises `StoreRefused`, `BadCatalogue`.
+
+    Nothing that runs changes: `imagine endpoint update` reads the name (`published`) and moves the endpoint.
+    """
+    catalogue = read_catalogue(store, release)
+    prefix = key_of(release, "")
+    there = {stored.key.removeprefix(prefix): stored.size for stored in store.objects(prefix)}
+    wanted = {path: file.size for path, file in catalogue.files.items()}
+    wrong = sorted(path for path, size in wanted.items() if there.get(path) != size)
+    foreign = sorted(there.keys() - wanted.keys() - {CATALOGUE})
+    if wrong or foreign:
+        named = ", ".join((*wrong, *foreign)[:5])
+        raise StoreRefused(f"release {release} is not as it was made ({named}); upload the folder again")
+    chosen = Published(release=release, uri=uri_of(store, release))
+    body = (json.dumps({"release": release, "uri": chosen.uri}) + "\n").encode()
+    store.put(PUBLISHED, body, isal_zlib.crc32(body))
+    return chosen
+
+
+def published(store: Store) -> Published | None:
+    """What `publish` named last, None before the first time. Raises `StoreRefused`."""
+    body = store.get(PUBLISHED, most=4096)
+    if body is None:
+        return None
+    try:
+        told = json.loads(body)
+        release = told["release"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StoreRefused(f"{store.place}{PUBLISHED} cannot be read; publish a release again") from error
+    if not isinstance(release, str) or not _NAME.fullmatch(release):
+        raise StoreRefused(f"{store.place}{PUBLISHED} names no release; publish one again")
+    return Published(release=release, uri=uri_of(store, release))
+
+
+def remove_release(store: Store, release: Release) -> None:
+    """Its catalogue first, so that a removal cut short leaves an unfinished release. Raises `StoreRefused`."""
+    prefix = key_of(release.name, "")
+    for path in sorted(release.objects, key=lambda path: path != CATALOGUE):
+        store.delete(prefix + path)
+    for begun in store.unfinished(prefix):
+        store.abort(begun)
 
 
 def key_of(release: str, path: str) -> str:

@@ -5,7 +5,6 @@ Checksums: CRC-32 of every part and of the whole object, which S3 compares with 
 """
 
 import base64
-import io
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,9 +29,6 @@ _FIXES = {
     "BadDigest": "what arrived is not what was sent; run the same line again",
     "KMS.DisabledException": "the KMS key is disabled; enable it or name another with --kms-key",
 }
-
-
-Body = bytes | bytearray | io.RawIOBase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +144,7 @@ class Store:
             raise StoreRefused(f"{self.place}{key} ended early; run the same line again")
         return body
 
-    def put(self, key: str, body: Body, crc32: int, *, only_new: bool = False) -> None:
+    def put(self, key: str, body: bytes, crc32: int, *, only_new: bool = False) -> None:
         """Write a whole object. `only_new` refuses one that is there already."""
         condition = {"IfNoneMatch": "*"} if only_new else {}
         with _told(f"write {self.place}{key}"):
@@ -174,7 +170,7 @@ class Store:
             )
         return str(begun["UploadId"])
 
-    def send_part(self, key: str, upload_id: str, number: int, crc32: int, body: Body) -> Part:
+    def send_part(self, key: str, upload_id: str, number: int, crc32: int, body: bytes) -> Part:
         """S3 refuses a part that arrives with another checksum; the SDK sends it again then."""
         with _told(f"write {self.place}{key}"):
             sent = self._client.upload_part(

@@ -5,20 +5,18 @@ too, goes on from what S3 lists: there is no file of state, and every part is co
 """
 
 import functools
-import io
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from isal import isal_zlib
 
 from model_packaging.catalogue import Catalogue, ModelFile, to_json
 from model_packaging.contents import SourceFile, opened
-from model_packaging.digests import Digesting, Digests, body_offset_of, hasher, read_into, spans
+from model_packaging.digests import Digesting, Digests, body_offset_of, hasher, read_span, spans
 from model_packaging.errors import StoreRefused
 from model_packaging.hashes import OnProgress, unheard
 from model_packaging.layout import CATALOGUE
@@ -32,7 +30,7 @@ from model_packaging.releases import (
     new_name,
     unfinished_of,
 )
-from model_packaging.store import Body, Part, Store, Stored, Unfinished
+from model_packaging.store import Part, Store, Stored, Unfinished
 
 MIB = 2**20
 PART = 16 * MIB
@@ -148,6 +146,15 @@ def part_size(size: int, *, least: int = PART) -> int:
     return least if needed <= least else -(-needed // MIB) * MIB
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Piece:
+    """Some bytes of a file while they are hashed and sent."""
+
+    body: bytes
+    crc32: int
+    hashed: "Future[None]"
+
+
 class _Making:
     """One release under way."""
 
@@ -173,10 +180,8 @@ class _Making:
         self._on_progress = on_progress
         self._counting = threading.Lock()
         self._done = 0
-        self._buffers: SimpleQueue[bytearray] = SimpleQueue()
-        self._size = max((part_size(file.size, least=settings.part) for file in plan.send), default=0)
-        for _ in range(settings.streams + 2 if plan.send else 0):
-            self._buffers.put(bytearray(self._size))
+        self._size = max((part_size(file.size, least=settings.part) for file in plan.send), default=MIB)
+        self._room = threading.Semaphore(settings.streams + 2)
         self._failed: list[BaseException] = []
         self._uploads = _by_key(store, f"{RELEASES}{name}/") if begun else {}
 
@@ -212,8 +217,8 @@ class _Making:
         self, file: SourceFile, descriptor: int, digesting: Digesting
     ) -> "tuple[Digests, Future[None]]":
         key = key_of(self._name, file.path)
-        filled, crc32 = self._filled(descriptor, (0, file.size), digesting)
-        put = self._streams.submit(self._in_turn, filled, lambda body: self._store.put(key, body, crc32))
+        piece = self._piece(descriptor, (0, file.size), digesting)
+        put = self._streams.submit(self._in_turn, piece, lambda body: self._store.put(key, body, piece.crc32))
         return digesting.finish(), put
 
     def _compare(
@@ -231,7 +236,7 @@ class _Making:
 
     def _read_only(self, file: SourceFile, descriptor: int, digesting: Digesting) -> None:
         for span in spans(file.size, self._size):
-            self._free(self._filled(descriptor, span, digesting)[0])
+            self._drop(self._piece(descriptor, span, digesting))
 
     def _begun(self, key: str) -> tuple[Unfinished, Mapping[int, Part]]:
         """The upload to go on with, or a new one."""
@@ -251,42 +256,40 @@ class _Making:
         size = part_size(file.size, least=self._settings.part)
         parts: list[Part | Future[Part]] = []
         for number, span in enumerate(spans(file.size, size), start=1):
-            filled, crc32 = self._filled(descriptor, span, digesting)
+            piece = self._piece(descriptor, span, digesting)
             held = there.get(number)
-            if held is not None and (held.size, held.crc32) == (filled.length, crc32):
-                self._free(filled)
-                self._progress(filled.length)
+            if held is not None and (held.size, held.crc32) == (len(piece.body), piece.crc32):
+                self._drop(piece)
+                self._progress(held.size)
                 parts.append(held)
-            else:
-                send = functools.partial(self._store.send_part, begun.key, begun.upload_id, number, crc32)
-                parts.append(self._streams.submit(self._in_turn, filled, send))
+                continue
+            send = functools.partial(self._store.send_part, begun.key, begun.upload_id, number, piece.crc32)
+            parts.append(self._streams.submit(self._in_turn, piece, send))
         return parts
 
-    def _filled(self, descriptor: int, span: tuple[int, int], digesting: Digesting) -> "tuple[_Filled, int]":
-        """A buffer with this span of the file, which is being hashed, and its CRC-32."""
-        start, length = span
-        buffer = self._buffers.get()
+    def _piece(self, descriptor: int, span: tuple[int, int], digesting: Digesting) -> _Piece:
+        """Read this span once there is room for it in memory; it is being hashed."""
+        self._room.acquire()
         self._raise_failure()
-        piece = memoryview(buffer)[:length]
-        read_into(descriptor, piece, start)
-        crc32, hashed = digesting.add(piece)
-        return _Filled(buffer=buffer, length=length, hashed=hashed), crc32
+        body = read_span(descriptor, span)
+        crc32, hashed = digesting.add(memoryview(body))
+        return _Piece(body=body, crc32=crc32, hashed=hashed)
 
-    def _free(self, filled: "_Filled") -> None:
-        filled.hashed.result()
-        self._buffers.put(filled.buffer)
+    def _drop(self, piece: _Piece) -> None:
+        piece.hashed.result()
+        self._room.release()
 
-    def _in_turn(self, filled: "_Filled", send: "Callable[[Body], Sent]") -> "Sent":
-        """Send a buffer's content; it is free once it is both sent and hashed."""
+    def _in_turn(self, piece: _Piece, send: Callable[[bytes], Sent]) -> Sent:
+        """Send a piece; there is room for another once it is both sent and hashed."""
         try:
-            sent = send(filled.body)
-            self._progress(filled.length)
+            sent = send(piece.body)
+            self._progress(len(piece.body))
             return sent
         except BaseException as error:
             self._failed.append(error)
             raise
         finally:
-            self._free(filled)
+            self._drop(piece)
 
     def _complete(
         self, begun: Unfinished, parts: "Sequence[Part | Future[Part]]", size: int, crc32: int
@@ -347,50 +350,6 @@ class _Making:
         with self._counting:
             self._done += size
             self._on_progress(self._done, self._plan.bytes_sent + self._plan.bytes_kept)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Filled:
-    """A buffer that holds `length` bytes of a file while they are hashed and sent."""
-
-    buffer: bytearray
-    length: int
-    hashed: "Future[None]"
-
-    @property
-    def body(self) -> Body:
-        """A full buffer goes as it is; of another a view is read, so that nothing is copied."""
-        whole = self.length == len(self.buffer)
-        return self.buffer if whole else _View(memoryview(self.buffer)[: self.length])
-
-
-class _View(io.RawIOBase):
-    """Part of a buffer as a file, which the SDK may read again to retry."""
-
-    def __init__(self, content: memoryview) -> None:
-        self._content = content
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        into = memoryview(buffer)
-        got = min(len(into), len(self._content) - self._at)
-        into[:got] = self._content[self._at : self._at + got]
-        self._at += got
-        return got
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        begin = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._content)}[whence]
-        self._at = begin + offset
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
 
 
 def _publish(store: Store, catalogue: Catalogue) -> None:

@@ -1,0 +1,48 @@
+"""`imagine models …`: one module per verb, each with `add_parser` and a run that returns the exit status."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+
+from infra.commands.models import (
+    add,
+    diff,
+    download,
+    edit,
+    fetch,
+    list_releases,
+    pack,
+    publish,
+    remove,
+    upload,
+)
+from model_packaging.errors import PackagingError
+
+VERBS = (fetch, pack, upload, list_releases, diff, download, remove, add, edit, publish)
+
+Run = Callable[[argparse.Namespace], int]
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the group."""
+    group = commands.add_parser("models", help="know, check, pack and move model files")
+    verbs = group.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb in VERBS:
+        verb.add_parser(verbs)
+    group.set_defaults(run=run)
+    for parser in verbs.choices.values():
+        parser.set_defaults(verb_run=parser.get_default("run"), run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the verb; what it refuses is told on one line, or as JSON."""
+    chosen: Run = arguments.verb_run
+    try:
+        return chosen(arguments)
+    except PackagingError as failed:
+        if getattr(arguments, "json", False):
+            print(json.dumps({"outcome": "failed", "reason": str(failed)}))
+        else:
+            print(f"imagine models {arguments.verb}: {failed}", file=sys.stderr)
+        return 1
