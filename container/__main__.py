@@ -10,10 +10,14 @@ from container.serving.model_folder import ModelFolder, read_model_folder
 from container.serving.output import guard_output
 from container.serving.process import bind, serve
 from container.serving.settings import Settings
+from container.train.job import main as train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["train"]:
+        return train(words)
+    options = _parser().parse_args(words)
     settings = Settings.from_environment(host=options.host)
     folder = _read_folder(options.models, settings)
     name = options.engine or default_engine(folder)
@@ -68,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     engines = f"{offered} (default: diffusers where there is a checkpoint and torch, else embedded)"
     parser.add_argument("--engine", choices=list(ENGINES), help=engines)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("train", help="train a LoRA, as a training job of SageMaker (docs/images.md)")
     serving = commands.add_parser("serve", help="answer /ping and /invocations until told to stop")
     serving.add_argument("--port", type=_port, default=8080, help="0 takes a free one (default: %(default)s)")
     # Before the word `serve`, where an image's ENTRYPOINT can give it, or after it.

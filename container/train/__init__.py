@@ -1,0 +1,1 @@
+"""The LoRA training job of SageMaker Training: `python -m container train`."""
