@@ -26,12 +26,21 @@ class Recipe:
 
     file: str
     arguments: dict[str, str]
+    engine: str
     checkpoint: Path | None = None
 
 
 RECIPES = {
-    "slim": Recipe(file="Dockerfile.slim", arguments={}),
-    "diffusers": Recipe(file="Dockerfile", arguments={"DEVICE": "cpu"}, checkpoint=EMBEDDED_CHECKPOINT),
+    "slim": Recipe(file="Dockerfile.slim", arguments={}, engine="embedded"),
+    "diffusers": Recipe(
+        file="Dockerfile", arguments={"DEVICE": "cpu"}, engine="diffusers", checkpoint=EMBEDDED_CHECKPOINT
+    ),
+    "webui": Recipe(
+        file="Dockerfile.webui",
+        arguments={"WEBUI_SOURCE": "tests/container/webui/standin"},
+        engine="webui",
+        checkpoint=EMBEDDED_CHECKPOINT,
+    ),
     "webui": Recipe(
         file="Dockerfile.webui",
         arguments={"WEBUI_SOURCE": "tests/container/webui/standin"},  # the real one needs the open internet
@@ -90,6 +99,8 @@ def _prove(buildah: Buildah, name: str, image: str, *, took_s: float, folder: Pa
     prove_files(buildah, image)
     models = _lay_out_models(folder / f"models-{name}", RECIPES[name].checkpoint)
     figures = prove_serving(buildah, image, models=models, output=folder / f"{name}.log")
+    if figures.engine != RECIPES[name].engine:
+        raise SmokeError(f"{image} draws with engine {figures.engine}, not {RECIPES[name].engine}")
     print(
         f"{name}: {buildah.size(image)}, built in {took_s:.0f} s; {figures.engine} healthy after "
         f"{figures.ready_s:.1f} s, two pictures {figures.draw_s:.1f} s, ended {figures.stop_s:.1f} s after "

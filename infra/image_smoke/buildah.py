@@ -50,6 +50,8 @@ class Buildah:
         self, image: str, *, recipe: Path, context: Path, arguments: Mapping[str, str], volumes: Sequence[str]
     ) -> None:
         """Build `image` by a Dockerfile; `volumes` ("from:to:ro") are seen while building and not kept."""
+        own = recipe.with_name(f"{recipe.name}.dockerignore")
+        ignored = own if own.is_file() else context / ".dockerignore"
         self.call(
             "bud",
             "--isolation=chroot",
@@ -57,6 +59,7 @@ class Buildah:
             "--format=docker",
             f"--tag={image}",
             f"--file={recipe}",
+            f"--ignorefile={ignored}",
             *(f"--build-arg={name}={value}" for name, value in arguments.items()),
             *(f"--volume={volume}" for volume in volumes),
             str(context),
