@@ -85,6 +85,10 @@ class DiffusersEngine:
             return None
         if request.exact or request.hires or request.controls or request.mask:
             return None
+        try:
+            loras = read_prompt(request.prompt).loras
+        except BadRequest:
+            return None  # `generate` says what is wrong with it
         start = (request.denoising_strength, request.resize_mode) if request.init_images else None
         return (
             request.model or self._ready().name,
@@ -96,7 +100,7 @@ class DiffusersEngine:
             request.clip_skip,
             request.tiling,
             start,
-            read_prompt(request.prompt).loras,
+            loras,
         )
 
     def largest_together(self, request: DrawRequest) -> int:

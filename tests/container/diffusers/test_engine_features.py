@@ -556,6 +556,7 @@ def test_requests_that_disagree_do_not_join(engine, changes):
     "changes",
     [
         {"exact": True},
+        {"prompt": "a <lora:x:loud>"},
         {"sampler_name": "DPM++ SDE"},
         {"hires": Hires(width=96, height=96)},
         {"controls": (unit(),)},
