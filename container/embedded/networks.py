@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
-from container.embedded.weights import read_tensors
+from container.graphs import Array, Graph
+from container.weights import read_tensors
 
-Array = NDArray[np.float32]
 Tokens = NDArray[np.int64]
 
 LATENT_SCALE = 0.18215
@@ -27,44 +26,27 @@ class Networks:
 
     def __init__(self, folder: Path, *, threads: int) -> None:
         tensors = read_tensors(folder / "model.safetensors")
-        self._text = _session(folder / "text_encoder.onnx", tensors, "cond_stage_model.", threads)
-        self._unet = _session(folder / "unet.onnx", tensors, "model.diffusion_model.", threads)
-        self._encoder = _session(folder / "vae_encoder.onnx", tensors, "first_stage_model.", threads)
+        self._text = Graph(folder / "text_encoder.onnx", tensors, prefix="cond_stage_model.", threads=threads)
+        self._unet = Graph(folder / "unet.onnx", tensors, prefix="model.diffusion_model.", threads=threads)
+        self._encoder = Graph(
+            folder / "vae_encoder.onnx", tensors, prefix="first_stage_model.", threads=threads
+        )
         detail = read_tensors(folder / "detail.safetensors")
-        self._decoder = _session(folder / "detail_decoder.onnx", detail, "detail.", threads)
+        self._decoder = Graph(folder / "detail_decoder.onnx", detail, prefix="detail.", threads=threads)
 
     def encode_tokens(self, tokens: Tokens) -> Array:
         """Token ids (n, 77) to hidden states (n, 77, width)."""
-        return _run(self._text, tokens=tokens)
+        return self._text.run(tokens=tokens)
 
     def predict_noise(self, latents: Array, timestep: float, context: Array) -> Array:
         """The noise in latents (n, 4, h, w) of unit variance at a timestep in 0 .. 999."""
         timesteps = np.full(len(latents), timestep, dtype=np.float32)
-        return _run(self._unet, sample=latents, timestep=timesteps, context=context)
+        return self._unet.run(sample=latents, timestep=timesteps, context=context)
 
     def decode(self, latents: Array) -> Array:
         """Scaled latents (n, 4, h, w) to pictures (n, 3, 32h, 32w), about -1 .. 1."""
-        return _run(self._decoder, latents=latents)
+        return self._decoder.run(latents=latents)
 
     def encode(self, pictures: Array) -> Array:
         """Pictures (n, 3, 8h, 8w) in -1 .. 1 to scaled latents (n, 4, h, w)."""
-        return _run(self._encoder, pictures=pictures) * np.float32(LATENT_SCALE)
-
-
-def _session(graph: Path, tensors: dict[str, Array], prefix: str, threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    content = graph.read_bytes()
-    used = {
-        name: value for name, value in tensors.items() if name.startswith(prefix) and name.encode() in content
-    }
-    values = [ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value)) for value in used.values()]
-    options.add_external_initializers(list(used), values)
-    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-
-def _run(session: ort.InferenceSession, **inputs: NDArray[np.generic]) -> Array:
-    output: Array = session.run(None, inputs)[0]
-    return output
+        return self._encoder.run(pictures=pictures) * np.float32(LATENT_SCALE)

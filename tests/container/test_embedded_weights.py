@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from container.embedded.training.layout import text_key, unet_key, vae_key
-from container.embedded.weights import read_tensors
+from container.weights import read_tensors
 
 
 def write_checkpoint(path: Path, header: dict[str, object], data: bytes) -> Path:
