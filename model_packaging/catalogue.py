@@ -172,7 +172,7 @@ def _facts(file: ModelFile) -> dict[str, Any]:
     """Without what is empty: people read this file too."""
     facts = {key: value for key, value in asdict(file).items() if key not in ("path", "defaults")}
     drawing = {key: value for key, value in asdict(file.defaults).items() if value is not None}
-    kept = {key: value for key, value in facts.items() if value not in ("", (), False)}
+    kept = {key: value for key, value in facts.items() if value not in ("", ()) and value is not False}
     return {**kept, **({"defaults": drawing} if drawing else {})}
 
 

@@ -9,6 +9,7 @@ from model_packaging.contents import SourceFile
 from model_packaging.errors import BadCatalogue
 from model_packaging.hashes import hash_file
 from model_packaging.kinds import Kind
+from model_packaging.layout import folder_named
 from model_packaging.models_toml import with_notes
 from model_packaging.packing import Folder, annotated
 from model_packaging.upload import Kept, Plan, plan_upload
@@ -50,7 +51,8 @@ def plan_with_facts(before: Catalogue, name: str, written: Mapping[str, Any]) ->
 def beginning_with(plan: Plan, name: str) -> Plan:
     """The plan whose release begins with another checkpoint. Raises `BadCatalogue`."""
     chosen = Catalogue(files={one.facts.path: one.facts for one in plan.keep}).find(name)
-    if chosen.kind != Kind.CHECKPOINT or chosen.disabled:
+    folder = folder_named(chosen.path.partition("/")[0])
+    if folder is None or folder.kind is not Kind.CHECKPOINT or chosen.disabled:
         raise BadCatalogue(f"{chosen.path} is no checkpoint in use; name one of Stable-diffusion/")
     return replace(plan, default_model=chosen.path)
 

@@ -1,0 +1,201 @@
+"""Releases in S3: what is sent, what is shared, and what an interruption leaves."""
+
+import hashlib
+import random
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from model_packaging.changes import beginning_with, plan_of_folder, plan_with_facts, plan_with_file
+from model_packaging.contents import source_file
+from model_packaging.download import download
+from model_packaging.errors import StoreRefused
+from model_packaging.packing import describe, read_folder
+from model_packaging.releases import (
+    difference,
+    list_releases,
+    new_name,
+    newest,
+    publish,
+    published,
+    read_catalogue,
+    remove_release,
+)
+from model_packaging.store import Place, Store, place_named
+from model_packaging.upload import Settings, make_release, part_size
+from tests.aws.cloud import Cloud
+from tests.packaging.model_files import lora, model_folder
+from tests.packaging.uploading import PART, upload
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def cloud():
+    return Cloud()
+
+
+@pytest.fixture
+def store(cloud):
+    return Store(cloud.clients["s3"], Place(bucket=cloud.make_bucket(), prefix="team/"))
+
+
+def released(store, plan):
+    return make_release(store, plan, describe=describe, now=NOW, settings=Settings(streams=2, part=PART))
+
+
+def contents(store):
+    return {stored.key: stored.size for stored in store.objects()}
+
+
+def test_a_release_holds_the_folder_and_its_catalogue(store, tmp_path):
+    root = model_folder(tmp_path, mebibytes=11)
+    made = released(store, plan_of_folder(read_folder(root), None))
+    assert made.release.startswith("20260102-030405-")
+    for path, file in made.files.items():
+        body = store.get(f"releases/{made.release}/{path}", most=2**30)
+        assert hashlib.sha256(body).hexdigest() == file.sha256
+    assert read_catalogue(store, made.release) == made
+    assert store.unfinished("") == []
+
+
+def test_one_lora_more_moves_only_itself(store, tmp_path):
+    before = released(store, plan_of_folder(read_folder(model_folder(tmp_path, mebibytes=6)), None))
+    file = source_file(lora(tmp_path / "fresh.safetensors", seed=7), "Lora/fresh.safetensors")
+    plan = plan_with_file(before, file)
+    assert plan.bytes_sent == file.size
+    after = released(store, plan)
+    assert difference(before, after).added == ("Lora/fresh.safetensors",)
+    assert contents(store)[f"releases/{after.release}/Stable-diffusion/base.safetensors"] > PART
+
+
+def test_unchanged_files_are_not_sent_again_under_another_name_either(store, tmp_path):
+    root = model_folder(tmp_path)
+    before = released(store, plan_of_folder(read_folder(root), None))
+    assert plan_of_folder(read_folder(root), before).changes_nothing
+    (root / "Lora/ink.safetensors").rename(root / "Lora/wash.safetensors")
+    plan = plan_of_folder(read_folder(root), before)
+    assert plan.bytes_sent == 0
+    assert difference(before, released(store, plan)).added == ("Lora/wash.safetensors",)
+
+
+def test_notes_make_a_release_without_sending(store, tmp_path):
+    before = released(store, plan_of_folder(read_folder(model_folder(tmp_path)), None))
+    plan = beginning_with(plan_with_facts(before, "ink", {"disabled": True, "alias": "wash"}), "base")
+    after = released(store, plan)
+    assert plan.bytes_sent == 0
+    assert after.files["Lora/ink.safetensors"].disabled
+    assert after.default_model == "Stable-diffusion/base.safetensors"
+    assert newest(list_releases(store)).name == after.release > before.release
+
+
+def test_a_download_is_the_folder_again_and_goes_on(store, tmp_path):
+    root = model_folder(tmp_path / "models", mebibytes=3)
+    made = released(store, plan_of_folder(read_folder(root), None))
+    path = "Stable-diffusion/base.safetensors"
+    (tmp_path / "copy/Stable-diffusion").mkdir(parents=True)
+    begun = tmp_path / "copy/Stable-diffusion/.base.safetensors.partial"
+    begun.write_bytes((root / path).read_bytes()[:1_000_000])
+    assert set(download(store, made, tmp_path / "copy", span=2**20)) == set(made.files)
+    assert all((tmp_path / "copy" / one).read_bytes() == (root / one).read_bytes() for one in made.files)
+    assert download(store, made, tmp_path / "copy") == ()
+
+
+def test_a_published_release_is_named_and_a_damaged_one_is_not(store, tmp_path):
+    made = released(store, plan_of_folder(read_folder(model_folder(tmp_path)), None))
+    assert published(store) is None
+    chosen = publish(store, made.release)
+    assert published(store) == chosen
+    assert chosen.model_data_source["S3DataSource"]["S3Uri"].endswith(f"/releases/{made.release}/")
+    store.delete(f"releases/{made.release}/Lora/ink.safetensors")
+    with pytest.raises(StoreRefused, match="not as it was made"):
+        publish(store, made.release)
+
+
+class Watched:
+    """Counts the requests of another process to this account."""
+
+    def __init__(self, cloud):
+        self._answer = cloud.answer
+        self._turn = threading.Lock()
+        self._left = 0
+        self.reached = threading.Event()
+
+    def after(self, requests):
+        with self._turn:
+            self._left = requests
+            self.reached.clear()
+
+    def __call__(self, request, **more):
+        with self._turn:
+            self._left -= 1
+            if self._left == 0:
+                self.reached.set()
+        return self._answer(request, **more)
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_objects(tmp_path, monkeypatch):
+    cloud = Cloud()
+    watched = Watched(cloud)
+    monkeypatch.setattr(cloud, "answer", watched)
+    root, dice, ends = model_folder(tmp_path, mebibytes=21), random.Random(4), set()
+    with cloud.gateway() as url:
+        environment = environment_of(url)
+        for _ in range(3):
+            bucket = cloud.make_bucket()
+            line = [sys.executable, "-m", "tests.packaging.uploading", str(root), f"s3://{bucket}"]
+            for requests in (dice.randint(5, 8), dice.randint(7, 11)):
+                watched.after(requests)
+                assert kill_once(watched.reached, line, environment) != 0
+            store = Store(cloud.clients["s3"], Place(bucket=bucket, prefix=""))
+            assert not any(release.finished for release in list_releases(store))
+            made = upload(cloud.clients["s3"], root, f"s3://{bucket}")
+            assert store.unfinished("") == []
+            assert [release.name for release in list_releases(store)] == [made.release]
+            ends.add(tuple((key.partition(made.release)[2], size) for key, size in contents(store).items()))
+            for path in made.files:
+                sent = store.get(f"releases/{made.release}/{path}", most=2**30)
+                assert sent == (root / path).read_bytes()
+    assert len(ends) == 1
+
+
+def environment_of(url):
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+    }
+
+
+def kill_once(reached, line, environment):
+    """Kill -9 once the request waited for was taken; returns how the process ended."""
+    process = subprocess.Popen(line, env=environment)
+    while process.poll() is None and not reached.wait(0.02):
+        pass
+    process.kill()
+    return process.wait()
+
+
+@pytest.mark.parametrize("address", ["http://x", "s3://B", "s3://bucket/../x", "s3://bucket/a//b"])
+def test_places_that_are_none_are_refused(address):
+    with pytest.raises(StoreRefused, match="s3://bucket"):
+        place_named(address)
+
+
+def test_a_large_file_has_no_more_parts_than_s3_takes():
+    assert -(-(400 * 10**9) // part_size(400 * 10**9)) <= 10_000
+    with pytest.raises(StoreRefused):
+        part_size(6 * 2**40)
+
+
+def test_a_new_release_sorts_last_whatever_the_clock_says(store, tmp_path):
+    released(store, plan_of_folder(read_folder(model_folder(tmp_path)), None))
+    releases = list_releases(store)
+    late = new_name(releases, "0" * 8, now=datetime(2020, 1, 1, tzinfo=UTC))
+    assert late > releases[-1].name
+    remove_release(store, releases[-1])
+    assert contents(store) == {}
