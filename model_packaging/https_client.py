@@ -93,7 +93,8 @@ class HttpsClient:
         try:
             connection.sock = self._secured(host)
             connection.request("GET", target, headers=sent)
-            yield connection.getresponse()
+            with connection.getresponse() as answer:
+                yield answer
         except (OSError, http.client.HTTPException) as error:
             raise FetchRefused("unreachable", f"{host} cannot be reached or broke off: {error}") from error
         finally:
@@ -101,7 +102,12 @@ class HttpsClient:
 
     def _secured(self, host: str) -> ssl.SSLSocket:
         address = public_address(host, self.resolve(host, 443))
-        return self.context.wrap_socket(self.connect(address, 443), server_hostname=host)
+        plain = self.connect(address, 443)
+        try:
+            return self.context.wrap_socket(plain, server_hostname=host)
+        except OSError:
+            plain.close()
+            raise
 
 
 def checked(url: str) -> str:

@@ -1,0 +1,206 @@
+"""fetch, against a loopback stand-in with the routes of Hugging Face and civitai: not tried for real."""
+
+import datetime as dt
+import hashlib
+import json
+import socket
+import ssl
+import threading
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from model_packaging.errors import FetchRefused, WrongPlace
+from model_packaging.fetching import Limits, fetch, put_in_place, source_named, target_of
+from model_packaging.https_client import HttpsClient, Token, checked, public_address
+from model_packaging.kinds import Kind
+
+BODY = bytes(range(256)) * 2000
+DIGEST = hashlib.sha256(BODY).hexdigest()
+HOSTS = ("huggingface.co", "civitai.com", "cdn.example.com", "inside.example.com")
+ADDRESSES = {host: ["93.184.215.14"] for host in HOSTS} | {"inside.example.com": ["10.0.0.7"]}
+
+
+class Services(BaseHTTPRequestHandler):
+    """Both services and a CDN by the Host header. `seen` keeps what each was sent."""
+
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, seen, *arguments):
+        self.seen = seen
+        super().__init__(*arguments)
+
+    def do_GET(self):
+        host = self.headers["Host"]
+        self.seen.append((host, self.path, dict(self.headers)))
+        about = {
+            "sha": "a" * 40,
+            "cardData": {"license": "other", "license_name": "flux-1-dev-non-commercial-license"},
+            "siblings": [{"rfilename": "x.safetensors", "size": len(BODY), "lfs": {"sha256": DIGEST}}],
+        }
+        version = {
+            "modelId": 5,
+            "trainedWords": ["ink wash"],
+            "model": {"type": "LORA"},
+            "files": [
+                {"name": "ink.safetensors", "sizeKB": len(BODY) / 1024, "hashes": {"SHA256": DIGEST.upper()}}
+            ],
+        }
+        if self.path.startswith("/api/models/"):
+            self.answer(200, json.dumps(about).encode())
+        elif self.path.startswith("/api/v1/model-versions/"):
+            self.answer(200, json.dumps(version).encode())
+        elif self.path.startswith("/api/v1/models/"):
+            self.answer(200, json.dumps({"allowCommercialUse": "None"}).encode())
+        elif "/resolve/" in self.path or self.path.startswith("/api/download/"):
+            self.answer(302, b"", Location="https://cdn.example.com/file.safetensors?signature=1")
+        elif self.path == "/inside":
+            self.answer(302, b"", Location="https://inside.example.com/")
+        elif self.path == "/loop":
+            self.answer(302, b"", Location="/loop")
+        elif span := self.headers["Range"]:
+            start = int(span.removeprefix("bytes=").rstrip("-"))
+            ends = f"bytes {start}-{len(BODY) - 1}/{len(BODY)}"
+            self.answer(206, BODY[start:], **{"Content-Range": ends})
+        else:
+            self.answer(200, BODY)
+
+    def answer(self, status, body, **headers):
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), "Connection": "close", **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = dt.datetime.now(dt.UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in HOSTS]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    place = tmp_path_factory.mktemp("tls") / "both.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    place.write_bytes(private + built.public_bytes(serialization.Encoding.PEM))
+    return place
+
+
+@pytest.fixture
+def seen():
+    return []
+
+
+@pytest.fixture
+def client(certificate, seen):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Services, seen))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield HttpsClient(
+        tokens=(Token(host="huggingface.co", value="hub"), Token(host="civitai.com", value="civ")),
+        resolve=lambda host, _: ADDRESSES[host],
+        connect=lambda _address, _port: socket.create_connection(server.server_address, timeout=10),
+        context=ssl.create_default_context(cafile=certificate),
+    )
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "licence"),
+    [
+        ("hf:org/repo/x.safetensors", "Stable-diffusion/x.safetensors", "flux-1-dev"),
+        ("civitai:12", "Lora/ink.safetensors", "non-commercial"),
+    ],
+)
+def test_a_file_lands_in_its_folder(client, seen, tmp_path, *, source, path, licence):
+    offer = source_named(source).offer(client)
+    assert licence in offer.licence
+    assert (offer.size, offer.sha256) == (len(BODY), DIGEST)
+    place = target_of(offer, tmp_path, kind=offer.kind or Kind.CHECKPOINT)
+    put_in_place(fetch(client, offer, place), place)
+    assert (tmp_path / path).read_bytes() == BODY
+    sent = {host: headers.get("Authorization") for host, _, headers in seen}
+    assert sent.pop("cdn.example.com") is None
+    assert set(sent.values()) <= {"Bearer hub", "Bearer civ"}
+    with pytest.raises(WrongPlace, match="there already"):
+        target_of(offer, tmp_path, kind=offer.kind or Kind.CHECKPOINT)
+
+
+def test_a_download_cut_short_goes_on_where_it_stopped(client, seen, tmp_path):
+    offer = source_named("hf:org/repo/x.safetensors").offer(client)
+    place = target_of(offer, tmp_path, kind=Kind.LORA)
+    place.parent.mkdir()
+    place.with_name(".x.safetensors.partial").write_bytes(BODY[:1000])
+    assert fetch(client, offer, place).read_bytes() == BODY
+    assert seen[-1][2]["Range"] == "bytes=1000-"
+
+
+def test_another_file_than_promised_is_not_kept(client, tmp_path):
+    source = source_named("https://cdn.example.com/x.safetensors", sha256="0" * 64)
+    offer = source.offer(client)
+    place = target_of(offer, tmp_path, kind=Kind.LORA)
+    with pytest.raises(FetchRefused) as refused:
+        fetch(client, offer, place)
+    assert refused.value.reason == "wrong_checksum"
+    assert not list(place.parent.iterdir())
+
+
+@pytest.mark.parametrize(("path", "reason"), [("inside", "private_address"), ("loop", "redirects")])
+def test_every_redirect_is_checked_anew(client, seen, path, reason):
+    with pytest.raises(FetchRefused) as refused:
+        source_named(f"https://cdn.example.com/{path}").offer(client)
+    assert refused.value.reason == reason
+    assert "inside.example.com" not in [host for host, _, _ in seen]
+
+
+def test_a_file_above_the_cap_is_not_begun(client, tmp_path):
+    offer = source_named("civitai:12").offer(client)
+    with pytest.raises(FetchRefused) as refused:
+        fetch(client, offer, tmp_path / "x.safetensors", limits=Limits(most_bytes=1000))
+    assert refused.value.reason == "too_large"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "100.64.0.1", "0.0.0.0", "224.0.0.1", "::1",
+     "fe80::1", "fd00::1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "nonsense"],
+)  # fmt: skip
+def test_no_private_address_is_called(address):
+    with pytest.raises(FetchRefused) as refused:
+        public_address("example.com", ["93.184.215.14", address])
+    assert refused.value.reason == "private_address"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://example.com/x", "ftp://example.com", "https://", "https://u:p@example.com/x",
+     "https://example.com:22/", "https://example.com/a b", "https://[", "file:///etc/passwd"],
+)  # fmt: skip
+def test_only_plain_https_addresses_are_fetched(url):
+    with pytest.raises(FetchRefused):
+        checked(url)
