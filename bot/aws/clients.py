@@ -7,7 +7,7 @@ a call by themselves. Whether a call may be repeated is known by the adapter alo
 
 import logging
 import threading
-from typing import Any
+from typing import Any, Protocol
 
 import botocore.session
 from botocore.config import Config as ClientConfig
@@ -18,6 +18,12 @@ CONNECT_SECONDS, READ_SECONDS = 1.0, 2.0
 
 PATIENCE = {"s3": 20.0, "sagemaker-runtime": 10.0, "sagemaker": 10.0, "cloudwatch": 10.0, "sqs": 1.0}
 """Seconds to wait for services that move large bodies or think longer, and for the nudge, which is a hint."""
+
+
+class ServiceClients(Protocol):
+    """Clients by botocore's names: this module's for the bot, boto3's for the command line."""
+
+    def __getitem__(self, service: str) -> Any: ...
 
 
 class Clients:

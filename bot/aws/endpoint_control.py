@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.aws.clients import Clients
+from bot.aws.clients import ServiceClients
 from bot.aws.peer_errors import peer_errors
 from bot.domain.errors import BotError
 from bot.domain.warm_times import OfficeHours, hours_of_crons
@@ -55,7 +55,7 @@ class EndpointControl:
     sagemaker:UpdateEndpointWeightsAndCapacities.
     """
 
-    def __init__(self, clients: Clients, *, name: str, variant: str = "AllTraffic") -> None:
+    def __init__(self, clients: ServiceClients, *, name: str, variant: str = "AllTraffic") -> None:
         self._clients = clients
         self._name = name
         self._variant = variant

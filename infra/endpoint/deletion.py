@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
+from bot.aws.clients import ServiceClients
 from infra.endpoint.place import Place
 from infra.endpoint.plan import Action, Step, Waits, is_ours, remove
-from infra.endpoint.resources import POLICY, Clients
+from infra.endpoint.resources import POLICY
 from infra.endpoint.wanted import DIMENSION
 
 
@@ -29,7 +30,7 @@ STAYS = (
 """What `delete` leaves, and whose it is to remove."""
 
 
-def removals(place: Place, clients: Clients) -> Iterator[Removal]:
+def removals(place: Place, clients: ServiceClients) -> Iterator[Removal]:
     """What is there, in the order in which it has to go: what acts on the endpoint first, its role last."""
     yield from _scaling(place, clients)
     yield from _alarms(place, clients)
@@ -42,7 +43,7 @@ def removals(place: Place, clients: Clients) -> Iterator[Removal]:
 
 
 def delete(
-    place: Place, clients: Clients, *, waits: Waits, told: Callable[[Step], None] = lambda _step: None
+    place: Place, clients: ServiceClients, *, waits: Waits, told: Callable[[Step], None] = lambda _step: None
 ) -> tuple[Step, ...]:
     """Remove it all; what was removed. Killed anywhere, the next call removes the rest."""
     done = []
@@ -56,7 +57,7 @@ def delete(
     return tuple(done)
 
 
-def _scaling(place: Place, clients: Clients) -> Iterator[Removal]:
+def _scaling(place: Place, clients: ServiceClients) -> Iterator[Removal]:
     scaling = clients["application-autoscaling"]
     named = {"ServiceNamespace": "sagemaker", "ScalableDimension": DIMENSION}
     targets = scaling.describe_scalable_targets(**named, ResourceIds=[place.resource_id])["ScalableTargets"]
@@ -68,7 +69,7 @@ def _scaling(place: Place, clients: Clients) -> Iterator[Removal]:
         )
 
 
-def _alarms(place: Place, clients: Clients) -> Iterator[Removal]:
+def _alarms(place: Place, clients: ServiceClients) -> Iterator[Removal]:
     names = [f"{place.name}-wake", f"{place.name}-idle"]
     for alarm in clients["cloudwatch"].describe_alarms(AlarmNames=names)["MetricAlarms"]:
         name = alarm["AlarmName"]
@@ -76,7 +77,7 @@ def _alarms(place: Place, clients: Clients) -> Iterator[Removal]:
         yield _removal("alarm", name, delete_alarm)
 
 
-def _hosting(place: Place, clients: Clients) -> Iterator[Removal]:
+def _hosting(place: Place, clients: ServiceClients) -> Iterator[Removal]:
     sagemaker, prefix = clients["sagemaker"], f"{place.name}-"
     configs = sagemaker.list_endpoint_configs(NameContains=prefix, MaxResults=100)["EndpointConfigs"]
     models = sagemaker.list_models(NameContains=prefix, MaxResults=100)["Models"]
@@ -88,7 +89,7 @@ def _hosting(place: Place, clients: Clients) -> Iterator[Removal]:
             yield Removal(step=step, do=functools.partial(remove, step, clients))
 
 
-def _role(place: Place, clients: Clients) -> Iterator[Removal]:
+def _role(place: Place, clients: ServiceClients) -> Iterator[Removal]:
     iam, name = clients["iam"], f"{place.name}-endpoint"
     if not _exists(lambda: iam.get_role(RoleName=name)):
         return

@@ -13,8 +13,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from bot.aws.clients import ServiceClients
 from infra.endpoint.errors import SelfTestFailed
-from infra.endpoint.resources import Clients
 from infra.endpoint.settings import EndpointSettings
 
 LOOK_EVERY = 2.0
@@ -31,7 +31,9 @@ class Submitted:
     failure: str
 
 
-def submit(name: str, clients: Clients, body: Mapping[str, Any], settings: EndpointSettings) -> Submitted:
+def submit(
+    name: str, clients: ServiceClients, body: Mapping[str, Any], settings: EndpointSettings
+) -> Submitted:
     """Hand one request in. It costs GPU seconds, and wakes an endpoint that sleeps."""
     inference_id = f"test-{uuid.uuid4().hex[:20]}"  # a file name may have 32 characters
     reply = clients["sagemaker-runtime"].invoke_endpoint_async(
@@ -51,7 +53,7 @@ def submit(name: str, clients: Clients, body: Mapping[str, Any], settings: Endpo
 
 def wait(
     submitted: Submitted,
-    clients: Clients,
+    clients: ServiceClients,
     *,
     patience: float,
     pause: Callable[[float], None],

@@ -6,6 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.endpoint.clients import AwsClients
 from infra.endpoint.errors import EndpointError, NotDeployed
 
 STAGE = re.compile(r"[a-z][a-z0-9-]{0,19}")
@@ -47,17 +48,23 @@ class Place:
         return f"s3://{self.bucket}/failed/"
 
 
-def find_place(session: Any, *, stage: str) -> Place:
-    """Ask AWS who we are and what is deployed; two calls. Raises NotDeployed, EndpointError."""
+def endpoint_name(stage: str) -> str:
+    """Of a stage. Raises EndpointError for what is no stage."""
     if not STAGE.fullmatch(stage):
         raise EndpointError(f"{stage!r} is no stage name: small letters, digits and hyphens, at most 20")
-    identity = session.client("sts").get_caller_identity()
-    outputs = _outputs(session.client("cloudformation"), f"imagine-{stage}", stage)
+    return f"imagine-{stage}"
+
+
+def find_place(clients: AwsClients, *, stage: str) -> Place:
+    """Ask AWS who we are and what is deployed; two calls. Raises NotDeployed, EndpointError."""
+    endpoint_name(stage)
+    identity = clients["sts"].get_caller_identity()
+    outputs = _outputs(clients["cloudformation"], f"imagine-{stage}", stage)
     try:
         return Place(
             stage=stage,
             account=identity["Account"],
-            region=session.region_name,
+            region=clients.region,
             partition=identity["Arn"].split(":")[1],
             bucket=outputs["PicturesBucket"],
             error_topic=outputs["ErrorTopic"],

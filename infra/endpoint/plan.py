@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from infra.endpoint.resources import FAILED, Clients, Endpoint, Resource, resources_of
+from bot.aws.clients import ServiceClients
+from infra.endpoint.resources import FAILED, Endpoint, Resource, resources_of
 from infra.endpoint.wanted import Wanted
 
 
@@ -51,7 +52,7 @@ class Step:
     differences: tuple[Difference, ...] = ()
 
 
-def plan(goal: Wanted, clients: Clients) -> tuple[Step, ...]:
+def plan(goal: Wanted, clients: ServiceClients) -> tuple[Step, ...]:
     """A step for everything, also what is right already, then what is left over from before. Reads only."""
     steps = tuple(step_of(resource) for resource in resources_of(goal, clients))
     return steps + tuple(leftovers(goal, clients))
@@ -70,7 +71,7 @@ def step_of(resource: Resource) -> Step:
 
 def apply(
     goal: Wanted,
-    clients: Clients,
+    clients: ServiceClients,
     *,
     waits: Waits,
     told: Callable[[Step], None] = lambda _step: None,
@@ -90,7 +91,7 @@ def apply(
 
 
 def clean(
-    goal: Wanted, clients: Clients, *, told: Callable[[Step], None] = lambda _step: None
+    goal: Wanted, clients: ServiceClients, *, told: Callable[[Step], None] = lambda _step: None
 ) -> tuple[Step, ...]:
     """Remove what is left over from before; what was removed."""
     found = tuple(leftovers(goal, clients))
@@ -118,7 +119,7 @@ def _applied(resource: Resource, waits: Waits, told: Callable[[Step], None]) -> 
     return step
 
 
-def leftovers(goal: Wanted, clients: Clients) -> Iterator[Step]:
+def leftovers(goal: Wanted, clients: ServiceClients) -> Iterator[Step]:
     """Models and configs of this endpoint's name that nothing uses any more, the configs first."""
     sagemaker, prefix = clients["sagemaker"], f"{goal.place.name}-"
     configs = sagemaker.list_endpoint_configs(NameContains=prefix, MaxResults=100)["EndpointConfigs"]
@@ -132,7 +133,7 @@ def leftovers(goal: Wanted, clients: Clients) -> Iterator[Step]:
             yield Step(kind="model", name=name, action=Action.REMOVE)
 
 
-def remove(step: Step, clients: Clients) -> None:
+def remove(step: Step, clients: ServiceClients) -> None:
     """Remove a leftover."""
     if step.kind == "model":
         clients["sagemaker"].delete_model(ModelName=step.name)

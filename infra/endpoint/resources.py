@@ -12,18 +12,13 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
+from bot.aws.clients import ServiceClients
 from infra.endpoint.wanted import DIMENSION, Told, Wanted
 
 POLICY = "imagine-endpoint"
 NOT_MADE = "(known once it is made)"
 FAILED = "(the endpoint has failed)"
 """In place of a config's name: from there SageMaker only lets it be deleted."""
-
-
-class Clients(Protocol):
-    """AWS clients by boto3's names."""
-
-    def __getitem__(self, service: str) -> Any: ...
 
 
 class Resource(Protocol):
@@ -49,7 +44,7 @@ class Resource(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
     goal: Wanted
-    clients: Clients
+    clients: ServiceClients
 
     def _tags(self, key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
         tags = {"service": "imagine", "stage": self.goal.place.stage, **self.goal.settings.tags}
@@ -340,7 +335,7 @@ class Alarm(_Part):
         self.clients["cloudwatch"].put_metric_alarm(AlarmName=self.name, **self.wanted())
 
 
-def resources_of(goal: Wanted, clients: Clients) -> tuple[Resource, ...]:
+def resources_of(goal: Wanted, clients: ServiceClients) -> tuple[Resource, ...]:
     """Everything, in the order in which it is made."""
     wake = Policy(goal=goal, clients=clients, suffix="wake", config=goal.waking)
     idle = Policy(goal=goal, clients=clients, suffix="idle", config=goal.idling)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bot.aws.clients import ServiceClients
 from bot.aws.endpoint_control import Scheduled, office_hours_of
 from bot.domain.instance_prices import Price, price_of
-from infra.endpoint.resources import Clients, described
+from infra.endpoint.resources import described
 from infra.endpoint.wanted import DIMENSION
 
 MINUTES_BACK = 10
@@ -48,7 +49,9 @@ class Status:
         return str(hours) if hours else ""
 
 
-def read_status(name: str, clients: Clients, *, region: str, variant: str, now: float) -> Status | None:
+def read_status(
+    name: str, clients: ServiceClients, *, region: str, variant: str, now: float
+) -> Status | None:
     """None where there is no such endpoint."""
     endpoint = described(clients["sagemaker"].describe_endpoint, EndpointName=name)
     if endpoint is None:

@@ -4,15 +4,15 @@ none.
 
 from collections.abc import Callable
 
+from bot.aws.clients import ServiceClients
 from infra.endpoint.errors import EndpointError, SelfTestFailed
 from infra.endpoint.plan import Step, Waits, apply, clean
-from infra.endpoint.resources import Clients
 from infra.endpoint.wanted import Wanted
 
 
 def update(
     goal: Wanted,
-    clients: Clients,
+    clients: ServiceClients,
     *,
     waits: Waits,
     prove: Callable[[], None],
@@ -34,7 +34,7 @@ def update(
     return done + clean(goal, clients, told=told)
 
 
-def _serving(goal: Wanted, clients: Clients) -> str | None:
+def _serving(goal: Wanted, clients: ServiceClients) -> str | None:
     names = clients["sagemaker"].list_endpoints(NameContains=goal.place.name)["Endpoints"]
     if goal.place.name not in [endpoint["EndpointName"] for endpoint in names]:
         return None
@@ -42,7 +42,7 @@ def _serving(goal: Wanted, clients: Clients) -> str | None:
     return str(told["EndpointConfigName"])
 
 
-def _back(goal: Wanted, clients: Clients, config: str, waits: Waits) -> None:
+def _back(goal: Wanted, clients: ServiceClients, config: str, waits: Waits) -> None:
     clients["sagemaker"].update_endpoint(
         EndpointName=goal.place.name, EndpointConfigName=config, RetainAllVariantProperties=True
     )

@@ -1,0 +1,107 @@
+"""What every verb needs: its options, the clients, and the endpoint as the file wants it."""
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+from bot.aws.endpoint_control import EndpointControl
+from infra.endpoint.clients import AwsClients
+from infra.endpoint.errors import EndpointError
+from infra.endpoint.place import VARIANT, Place, endpoint_name, find_place
+from infra.endpoint.settings import FILE, EndpointSettings, read_settings
+from infra.endpoint.waiting import EndpointWaits
+from infra.endpoint.wanted import Wanted
+
+STAGE = "dev"
+Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  it has no other name
+
+
+class NotConfirmed(EndpointError):
+    """Nothing was done."""
+
+
+def add_options(parser: argparse.ArgumentParser, *, file: bool = False, yes: bool = False) -> None:
+    """`--stage`, `--region`, `--json`, and where they make sense `--file` and `--yes`."""
+    parser.add_argument("--stage", default=STAGE, help="whose endpoint (default: %(default)s)")
+    parser.add_argument("--region", help="AWS region (default: as the AWS command line finds it)")
+    parser.add_argument("--json", action="store_true", help="for programs: JSON, nothing else")
+    if file:
+        parser.add_argument(
+            "--file",
+            type=Path,
+            default=FILE,
+            help="what it is to be (default: %(default)s; see docs/endpoint.md)",
+        )
+    if yes:
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run of a verb."""
+
+    arguments: argparse.Namespace
+
+    @cached_property
+    def clients(self) -> AwsClients:
+        return AwsClients(region=self.arguments.region)
+
+    @property
+    def name(self) -> str:
+        """Of the endpoint. Raises EndpointError."""
+        return endpoint_name(self.arguments.stage)
+
+    @cached_property
+    def place(self) -> Place:
+        """Raises NotDeployed."""
+        return find_place(self.clients, stage=self.arguments.stage)
+
+    @cached_property
+    def settings(self) -> EndpointSettings:
+        """Raises SettingsError."""
+        return read_settings(getattr(self.arguments, "file", FILE))
+
+    def goal(self) -> Wanted:
+        """What the file wants, with the image that was pushed last where it names none."""
+        settings = self.settings
+        return Wanted(place=self.place, settings=settings, image=settings.image or self._newest_image())
+
+    @cached_property
+    def control(self) -> EndpointControl:
+        return EndpointControl(self.clients, name=self.name, variant=VARIANT)
+
+    @cached_property
+    def waits(self) -> EndpointWaits:
+        return EndpointWaits(
+            self.clients["sagemaker"], name=self.name, pause=time.sleep, told=self._tell_status
+        )
+
+    def confirm(self, question: str) -> None:
+        """Raises NotConfirmed unless the answer is yes, or --yes gave it."""
+        if self.arguments.yes:
+            return
+        if not sys.stdin.isatty():
+            raise NotConfirmed(f"{question} Nobody is here to answer: say --yes")
+        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().casefold() not in {"y", "yes"}:
+            raise NotConfirmed("nothing was done")
+
+    def tell(self, line: str) -> None:
+        """For people only."""
+        if not self.arguments.json:
+            print(line, flush=True)
+
+    def _tell_status(self, status: str, waited: float) -> None:
+        if sys.stderr.isatty() and not self.arguments.json:
+            sys.stderr.write(f"\r\x1b[2K{status}, {waited / 60:.1f} min")
+            sys.stderr.flush()
+
+    def _newest_image(self) -> str:
+        from infra.image.registry import newest_image  # noqa: PLC0415  only where the file names no image
+
+        return newest_image(self.clients, self.settings.engine)
