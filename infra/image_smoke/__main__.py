@@ -37,13 +37,8 @@ RECIPES = {
     ),
     "webui": Recipe(
         file="Dockerfile.webui",
-        arguments={"WEBUI_SOURCE": "tests/container/webui/standin"},
-        engine="webui",
-        checkpoint=EMBEDDED_CHECKPOINT,
-    ),
-    "webui": Recipe(
-        file="Dockerfile.webui",
         arguments={"WEBUI_SOURCE": "tests/container/webui/standin"},  # the real one needs the open internet
+        engine="webui",
         checkpoint=EMBEDDED_CHECKPOINT,
     ),
 }
