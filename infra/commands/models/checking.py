@@ -4,9 +4,12 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model_packaging.errors import PackagingError
-from model_packaging.verification import Report, Severity, verify_archive, verify_folder
+
+if TYPE_CHECKING:
+    from model_packaging.verification import Report
 
 
 class NotVerified(PackagingError):
@@ -15,11 +18,15 @@ class NotVerified(PackagingError):
 
 def check_folder(folder: Path, *, quiet: bool) -> None:
     """Raises `NotVerified`, `WrongPlace`; warnings are told."""
+    from model_packaging.verification import verify_folder  # noqa: PLC0415  only moving needs it
+
     _judge(verify_folder(folder), quiet=quiet)
 
 
 def check_archive(archive: Path, *, quiet: bool) -> None:
     """The same for a `model.tar.gz`, the seed's hand-made one too."""
+    from model_packaging.verification import verify_archive  # noqa: PLC0415  only moving needs it
+
     _judge(verify_archive(archive), quiet=quiet)
 
 
@@ -35,7 +42,9 @@ def check_file(file: Path, path: str, *, quiet: bool) -> None:
         check_folder(Path(folder), quiet=quiet)
 
 
-def _judge(report: Report, *, quiet: bool) -> None:
+def _judge(report: "Report", *, quiet: bool) -> None:
+    from model_packaging.verification import Severity  # noqa: PLC0415  only moving needs it
+
     lines = [
         f"{finding.path or 'the folder'}: {finding.what}" + (f"; {finding.fix}" if finding.fix else "")
         for finding in report.findings
