@@ -12,8 +12,8 @@ UV_COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-versi
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
-demo: $(VENV)/demo.stamp ## draw pictures in a local Slack page, no account needed (PORT=3000, RELOAD=1)
-	@$(BIN)/imagine demo --port $(PORT) $(if $(RELOAD),--reload)
+demo: $(VENV)/$(if $(MODEL),diffusers,demo).stamp ## draw in a local Slack page, no account needed (PORT=3000, RELOAD=1, MODEL=FILE)
+	@$(BIN)/imagine demo --port $(PORT) $(if $(RELOAD),--reload) $(if $(MODEL),--model "$(MODEL)")
 
 test: $(VENV)/test.stamp browser-deps ## run every test
 	@$(BIN)/python -m pytest
@@ -68,6 +68,12 @@ $(VENV)/demo.stamp: requirements/demo.txt pyproject.toml | $(VENV)/python.stamp
 	@echo "Setting up the environment in $(VENV) (about a minute, once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/diffusers.stamp: requirements/diffusers.txt requirements/torch.txt $(VENV)/demo.stamp
+	@echo "Installing torch and diffusers in $(VENV) (a few minutes, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/diffusers.txt
+	@sh .ci/install-torch $(BIN)/python
 	@touch $@
 
 $(VENV)/test.stamp: requirements/test.txt requirements/torch.txt $(VENV)/demo.stamp

@@ -12,6 +12,7 @@ from types import FrameType
 from infra.local.children import ChildFailed, is_taken
 from infra.local.demo import Demo
 from infra.local.demo import run as run_demo
+from infra.local.model_file import CannotUse, check_model
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,15 +21,20 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--port", type=int, default=3000, help="port of the page (default: %(default)s)")
     parser.add_argument("--reload", action="store_true", help="restart the bot when its code changes")
     parser.add_argument(
-        "--engine", default="embedded", help="engine of the inference server (default: %(default)s)"
+        "--engine",
+        default="embedded",
+        help="engine of the inference server (default: %(default)s; with --model: diffusers)",
     )
+    parser.add_argument("--model", type=Path, metavar="FILE", help="draw with this checkpoint (needs torch)")
+    models = "model folder: with --model its LoRAs, VAEs, … are offered, else its checkpoints too"
+    parser.add_argument("--models", type=Path, metavar="DIR", help=models)
     home = "folder for logs and pictures, emptied first (default: %(default)s)"
     parser.add_argument("--home", type=Path, default=Path("var/demo"), help=home)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until Ctrl-C (then 0); 1 when the port is taken or a part fails, 2 for an impossible port."""
+    """Serve until Ctrl-C (then 0); 1 when the port is taken or a part fails, 2 for an unfit port or model."""
     if not 0 < arguments.port < 65536:
         print(f"imagine demo: --port {arguments.port} is no port; use 1 to 65535", file=sys.stderr)
         return 2
@@ -39,10 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
-    environment = dict(os.environ)  # noqa: TID251  children inherit PATH and the like
-    demo = Demo(
-        port=arguments.port, home=arguments.home.resolve(), engine=arguments.engine, environment=environment
-    )
+    try:
+        demo = _demo(arguments)
+    except CannotUse as error:
+        print(f"imagine demo: {error}", file=sys.stderr)
+        return 2
     try:
         with _interruptible():
             run_demo(demo, reload=arguments.reload, announce=lambda: _announce(demo))
@@ -52,6 +59,22 @@ def run(arguments: argparse.Namespace) -> int:
     except ChildFailed as failed:
         print(f"imagine demo: {failed}", file=sys.stderr)
     return 1
+
+
+def _demo(arguments: argparse.Namespace) -> Demo:
+    """Raises `CannotUse` for a model or model folder that cannot be drawn with."""
+    if arguments.models and not arguments.models.is_dir():
+        raise CannotUse(f"--models: {arguments.models} is no folder")
+    if arguments.model:
+        check_model(arguments.model)
+    return Demo(
+        port=arguments.port,
+        home=arguments.home.resolve(),
+        engine="diffusers" if arguments.model else arguments.engine,
+        model=arguments.model,
+        models=arguments.models and arguments.models.resolve(),
+        environment=dict(os.environ),  # noqa: TID251  children inherit PATH and the like
+    )
 
 
 def _announce(demo: Demo) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local.children import Child, ChildFailed, Recipe, free_port
+from infra.local.model_file import READY_PATIENCE as MODEL_PATIENCE
+from infra.local.model_file import lay_out
 
 READY_PATIENCE = 60.0
 LOOK_EVERY = 0.4
@@ -21,11 +23,16 @@ WATCHED = ("bot",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """What to start. `port` is the page's; `home` is emptied first, for the workspace starts empty too."""
+    """What to start. `port` is the page's; `home` is emptied first, for the workspace starts empty too.
+
+    `model`: a checkpoint to draw with, with the LoRAs and other files of the model folder `models`, if any.
+    """
 
     port: int
     home: Path
     engine: str = "embedded"
+    model: Path | None = None
+    models: Path | None = None
     environment: Mapping[str, str]
 
     @property
@@ -40,6 +47,9 @@ class Demo:
 
     def _inference(self, port: int) -> Recipe:
         command = ["-m", "container", "serve", "--port", str(port), "--engine", self.engine]
+        folder = self.home / "models" if self.model else self.models
+        if folder:
+            command += ["--models", str(folder)]
         return self._recipe("inference server", command, f"http://127.0.0.1:{port}/ping")
 
     def workspace(self, bot_port: int) -> Recipe:
@@ -87,6 +97,8 @@ def run(demo: Demo, *, reload: bool, announce: Callable[[], None]) -> None:
     Every process is ended on the way out. Raises ChildFailed.
     """
     shutil.rmtree(demo.home, ignore_errors=True)
+    if demo.model:
+        lay_out(demo.home / "models", model=demo.model, beside=demo.models)
     with ExitStack() as started:
         children = []
         for recipe in demo.recipes():
@@ -94,7 +106,7 @@ def run(demo: Demo, *, reload: bool, announce: Callable[[], None]) -> None:
             started.callback(child.stop)
             children.append(child)
         for child in children:
-            child.wait_ready(patience=READY_PATIENCE)
+            child.wait_ready(patience=MODEL_PATIENCE if demo.model or demo.models else READY_PATIENCE)
         announce()
         _stay(demo, children, started, reload=reload)
 
