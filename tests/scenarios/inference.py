@@ -113,7 +113,7 @@ class Inference:
 
         self._thread = threading.Thread(target=run, name="inference")
         self._thread.start()
-        _eventually(lambda: app.state.queue.health().proven and self._server is not None)
+        _eventually(lambda: app.state.queue.health().engine is not None and self._server is not None)
         return self
 
     def begin_to_stop(self) -> None:
