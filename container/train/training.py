@@ -18,7 +18,7 @@ from container.train.captioned import Captioned, read_captioned
 from container.train.errors import BadHyperparameter, TrainingError
 from container.train.folders import JobFolders
 from container.train.hyperparameters import Hyperparameters
-from container.train.lesson import encode_material, loss_of_step
+from container.train.lesson import Material, encode_material, loss_of_step
 from container.train.previews import write_previews
 from container.train.resume import Standing, read_standing, save_standing
 
@@ -41,51 +41,73 @@ def train(
     base = _base_model(folders.base_models, wanted.base_model)
     captioned = read_captioned(folders.pictures, trigger=wanted.trigger)
     model = _open(base)
-    job = _fingerprint(base, captioned, wanted)
-    reached = read_standing(folders.checkpoints, job=job)
     side = wanted.resolution or model.native_side
-    material = encode_material(model, captioned, side=side)
+    course = _Course(folders, wanted, model, job=_fingerprint(base, captioned, wanted))
+    course.go_on_from_checkpoint(say)
     say(f"{len(captioned)} pictures, {side} pixels, base model {base.name}, {model.architecture}")
-    adapter = Adapter(model.unet, rank=wanted.rank, alpha=wanted.alpha, seed=wanted.seed)
-    optimizer = torch.optim.AdamW(adapter.parameters(), lr=wanted.learning_rate, weight_decay=0.01)
-    step = 0
-    if reached is not None:
-        step = reached.step
-        adapter.load(reached.adapter)
-        optimizer.load_state_dict(reached.optimizer)
-        say(f"going on after step {step}")
-    while step < wanted.steps and not told_to_stop():
-        step += 1
-        loss = loss_of_step(
-            model,
-            material,
-            step=step,
-            seed=wanted.seed,
-            batch_size=wanted.batch_size,
-            caption_dropout=wanted.caption_dropout,
-        )
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if step % wanted.save_every == 0:
-            _save(folders, job, step, adapter, optimizer)
-        say(f"step {step} of {wanted.steps}, loss={loss.item():.4f};")
-    _save(folders, job, step, adapter, optimizer)
+    course.run(encode_material(model, captioned, side=side), told_to_stop, say)
     written = folders.result / "Lora" / f"{wanted.name}.safetensors"
-    metadata = _metadata(wanted, model, base, captioned, step=step, side=side)
-    write_lora(written, adapter.state(), metadata)
-    if step < wanted.steps:
-        say(f"stopped after step {step} of {wanted.steps}; it can go on from its checkpoint")
+    metadata = _metadata(wanted, model, base, captioned, step=course.step, side=side)
+    write_lora(written, course.adapter.state(), metadata)
+    if course.step < wanted.steps:
+        say(f"stopped after step {course.step} of {wanted.steps}; it can go on from its checkpoint")
         return
     write_previews(folders.result / "previews", base=base, lora=written, wanted=wanted, side=side)
     say(f"done: Lora/{written.name}")
 
 
-def _save(
-    folders: JobFolders, job: str, step: int, adapter: Adapter, optimizer: torch.optim.Optimizer
-) -> None:
-    standing = Standing(job=job, step=step, adapter=adapter.state(), optimizer=optimizer.state_dict())
-    save_standing(folders.checkpoints, standing)
+class _Course:
+    """The steps of one job, of which `step` are done."""
+
+    def __init__(self, folders: JobFolders, wanted: Hyperparameters, model: LoadedModel, *, job: str) -> None:
+        self._folders = folders
+        self._wanted = wanted
+        self._model = model
+        self._job = job
+        self.adapter = Adapter(model.unet, rank=wanted.rank, alpha=wanted.alpha, seed=wanted.seed)
+        parameters = self.adapter.parameters()
+        self._optimizer = torch.optim.AdamW(parameters, lr=wanted.learning_rate, weight_decay=0.01)
+        self.step = 0
+
+    def go_on_from_checkpoint(self, say: Callable[[str], None]) -> None:
+        """Take over what an interrupted job saved, if there was one."""
+        reached = read_standing(self._folders.checkpoints, job=self._job)
+        if reached is None:
+            return
+        self.adapter.load(reached.adapter)
+        self._optimizer.load_state_dict(reached.optimizer)
+        self.step = reached.step
+        say(f"going on after step {self.step}")
+
+    def run(self, material: Material, told_to_stop: Callable[[], bool], say: Callable[[str], None]) -> None:
+        """To the last step, or as far as it may; then, and now and again before, save."""
+        while self.step < self._wanted.steps and not told_to_stop():
+            self.step += 1
+            loss = self._learn(material)
+            if self.step % self._wanted.save_every == 0:
+                self._save()
+            say(f"step {self.step} of {self._wanted.steps}, loss={loss:.4f};")
+        self._save()
+
+    def _learn(self, material: Material) -> float:
+        wanted = self._wanted
+        loss = loss_of_step(
+            self._model,
+            material,
+            step=self.step,
+            seed=wanted.seed,
+            batch_size=wanted.batch_size,
+            caption_dropout=wanted.caption_dropout,
+        )
+        self._optimizer.zero_grad()
+        loss.backward()
+        self._optimizer.step()
+        return float(loss.item())
+
+    def _save(self) -> None:
+        state, optimizer = self.adapter.state(), self._optimizer.state_dict()
+        standing = Standing(job=self._job, step=self.step, adapter=state, optimizer=optimizer)
+        save_standing(self._folders.checkpoints, standing)
 
 
 def _base_model(folder: Path, name: str) -> Path:
