@@ -67,12 +67,15 @@ def _smoke(names: Sequence[str], *, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _need_space(folder)
     buildah = Buildah(folder=folder)
-    base = need_base(buildah)
-    fetched = wheels.need_wheels(folder / "wheels", requirements=ROOT / "requirements")
-    built = {name: _build(buildah, name, base=base, fetched=fetched) for name in names}
-    leave_network()
-    for name, (image, took_s) in built.items():
-        _prove(buildah, name, image, took_s=took_s, folder=folder)
+    try:
+        base = need_base(buildah)
+        fetched = wheels.need_wheels(folder / "wheels", requirements=ROOT / "requirements")
+        built = {name: _build(buildah, name, base=base, fetched=fetched) for name in names}
+        leave_network()
+        for name, (image, took_s) in built.items():
+            _prove(buildah, name, image, took_s=took_s, folder=folder)
+    finally:
+        buildah.let_go()
 
 
 def _build(buildah: Buildah, name: str, *, base: str, fetched: Path) -> tuple[str, float]:

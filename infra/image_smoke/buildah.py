@@ -56,6 +56,7 @@ class Buildah:
             "bud",
             "--isolation=chroot",
             "--layers",
+            "--force-rm",
             "--format=docker",
             f"--tag={image}",
             f"--file={recipe}",
@@ -64,6 +65,12 @@ class Buildah:
             *(f"--volume={volume}" for volume in volumes),
             str(context),
         )
+
+    def let_go(self) -> None:
+        """Unmount what the store keeps mounted between commands, so that its folder can be removed."""
+        mounted = self.folder / "storage/overlay"
+        if mounted.is_mount():
+            subprocess.run(["umount", mounted], check=True)
 
     def config(self, image: str) -> ImageConfig:
         inspected: dict[str, Any] = json.loads(self.call("inspect", "--type=image", image))["OCIv1"]
