@@ -85,11 +85,12 @@ class DrawingQueue:
         self._restarting = False
         self._stuck = False
         self._stopping = False
+        # A daemon, because a thread stuck inside an engine must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name="drawing", daemon=True)
 
     def start(self) -> None:
         """Begin: set the engine up and draw the warm-up picture, in the background."""
-        # A daemon, because a thread stuck inside an engine must not keep the process from ending.
-        threading.Thread(target=self._run, name="drawing", daemon=True).start()
+        self._thread.start()
 
     def submit(self, task: Task, *, inference_id: str | None) -> Ticket:
         """Queue the task of one invocation. Raises `NotReady` or `Busy`."""
@@ -175,6 +176,11 @@ class DrawingQueue:
         with self._changed:
             for ticket in self._current:
                 ticket.finish(NotReady("the server stopped before the picture was done"))
+
+    def has_ended(self, *, within: float) -> bool:
+        """Whether the drawing thread has come back, or does within so many seconds. Only after `drain`."""
+        self._thread.join(within)
+        return not self._thread.is_alive()
 
     def _key(self, task: Task) -> Hashable | None:
         request = joinable(task)

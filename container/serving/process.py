@@ -1,7 +1,9 @@
 """One server process: bind, serve, and end within 25 s of being told to."""
 
 import asyncio
+import logging
 import math
+import os
 import signal
 import socket
 import sys
@@ -16,16 +18,26 @@ from container.serving.engine import Engine
 from container.serving.model_folder import ModelFolder
 from container.serving.settings import Settings
 
+ENGINE_GRACE = 1.0
+"""Seconds for the engine's last step after every request was answered."""
+
 
 def serve(
     engine: Engine, *, listening: socket.socket, settings: Settings, folder: ModelFolder | None = None
 ) -> None:
-    """Serve on a bound socket until SIGTERM or SIGINT; returns once every open request has been answered."""
+    """Serve on a bound socket until SIGTERM or SIGINT; returns once every open request has been answered.
+
+    Where the engine does not come back even then, the process ends here, with status 0: an interpreter that
+    is torn down around a thread inside native code aborts.
+    """
     # uvicorn raises the signal again once it has stopped; a clean stop is this process's success.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
     app = create_app(engine, settings=settings, folder=folder)
     create_server(app, settings=settings).run(sockets=[listening])
+    if not app.state.queue.has_ended(within=ENGINE_GRACE):
+        logging.shutdown()
+        os._exit(0)
 
 
 def create_server(app: Starlette, *, settings: Settings) -> uvicorn.Server:

@@ -144,6 +144,33 @@ def test_sigterm_lets_the_current_drawing_finish():
         assert running.wait(10) == 0
 
 
+BUSY = """
+import dataclasses, sys, time
+from container import __main__, engines
+from container.serving.pattern_engine import PatternEngine
+
+class Busy(PatternEngine):
+    def catalogue(self):
+        return dataclasses.replace(super().catalogue(), warm_up_sides=(512,))
+
+    def generate(self, request, *, on_step):
+        if request.width == 512:
+            time.sleep(600)
+        return super().generate(request, on_step=on_step)
+
+engines._OPENERS["pattern"] = lambda _folder: Busy()
+sys.exit(__main__.main(sys.argv[1:]))
+"""
+
+
+def test_sigterm_ends_the_process_though_the_engine_does_not_come_back():
+    with process("-c", BUSY) as (running, client):
+        eventually(lambda: ready(client))
+        client.close()
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(10) == 0
+
+
 def test_the_control_routes_are_absent_on_sagemaker(monkeypatch):
     monkeypatch.setenv("SAGEMAKER_REGION", "eu-west-1")
     with process("-m", "container") as (_, client):
