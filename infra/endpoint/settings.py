@@ -17,6 +17,9 @@ from infra.endpoint.errors import SettingsError
 FILE = Path("endpoint.toml")
 GPU_TYPES = ("ml.g6.xlarge", "ml.g5.xlarge", "ml.g4dn.xlarge")
 TRIAL_TYPES = ("ml.c6i.xlarge",)
+GPU_AMI = "al2023-ami-sagemaker-inference-gpu-4-1"
+"""NVIDIA driver 580 with CUDA 13, which the image's torch is built for; SageMaker's default is far older."""
+
 Value = TypeVar("Value")
 
 
@@ -50,6 +53,7 @@ class EndpointSettings:
     download_timeout: int = 1800
     health_timeout: int = 1800
     provision_timeout: int = 1200
+    ami: str = GPU_AMI
     wake_minutes: int = 1
     idle_minutes: int = 10
     log_days: int = 30
@@ -104,7 +108,7 @@ def _check(settings: EndpointSettings) -> None:
 
 _PROFILES: Mapping[Profile, Mapping[str, Any]] = {
     Profile.GPU: {},
-    Profile.TRIAL: {"engine": "embedded", "types": TRIAL_TYPES, "max_instances": 1},
+    Profile.TRIAL: {"engine": "embedded", "types": TRIAL_TYPES, "max_instances": 1, "ami": ""},
 }
 
 
@@ -205,6 +209,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "start.download_timeout": ("download_timeout", _whole(60, 3600)),
     "start.health_timeout": ("health_timeout", _whole(60, 3600)),
     "start.provision_timeout": ("provision_timeout", _whole(300, 3600)),
+    "start.ami": ("ami", _text),
     "scaling.wake_minutes": ("wake_minutes", _whole(1, 10)),
     "scaling.idle_minutes": ("idle_minutes", _whole(0, 120)),
     "logs.days": ("log_days", _whole(1, 3653)),

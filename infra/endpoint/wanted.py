@@ -197,6 +197,8 @@ class Wanted:
         }
         if settings.model:
             variant["ModelDataDownloadTimeoutInSeconds"] = settings.download_timeout
+        if settings.ami:
+            variant["InferenceAmiVersion"] = settings.ami
         if settings.volume_gb:
             variant["VolumeSizeInGB"] = settings.volume_gb
         if len(settings.types) == 1:

@@ -39,6 +39,8 @@ def test_from_nothing_everything_is_made_in_order(account: Account):
     assert told["AsyncInferenceConfig"]["OutputConfig"]["S3FailurePath"].endswith("/failed/")
     model = account.stand.sagemaker.describe_model(ModelName=account.goal().model_name)
     assert model["EnableNetworkIsolation"] is True
+    config = account.stand.sagemaker.describe_endpoint_config(EndpointConfigName=account.goal().config_name)
+    assert config["ProductionVariants"][0]["InferenceAmiVersion"].endswith("gpu-4-1")
 
 
 def test_a_plan_says_so_and_writes_nothing(account: Account):
