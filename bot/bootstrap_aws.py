@@ -12,6 +12,7 @@ from bot.aws.clients import Clients
 from bot.aws.dynamo_cells import DynamoCells
 from bot.aws.dynamo_jobs import DynamoJobs
 from bot.aws.journal import LambdaJournal
+from bot.aws.lambda_steering import LambdaSteering
 from bot.aws.recent_objects import RecentObjects
 from bot.aws.result_objects import ResultObjects
 from bot.aws.s3_objects import S3Objects
@@ -41,6 +42,7 @@ NEEDED = (
     "IMAGINE_BUCKET_OWNER",
     "IMAGINE_ENDPOINT",
     "IMAGINE_ERROR_TOPIC",
+    "IMAGINE_ADMIN_FUNCTION",
     "SLACK_TEAM_ID",
     "SLACK_BOT_TOKEN_REF",
     "SLACK_SIGNING_SECRET_REF",
@@ -133,6 +135,7 @@ def core_of(deployed: Deployment, *, sinks: Mapping[SinkKind, Sink]) -> Core:
         journal=journal,
         policy=policy,
         process=Process(boot=ids.token()),
+        steering=LambdaSteering(clients, function=settings["IMAGINE_ADMIN_FUNCTION"]),
         bulletin=bulletin,
     )
 

@@ -1,16 +1,22 @@
 """Puts the parts of the functions together that no person waits for."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 
+from bot.aws.dead_letters import dead_letters
+from bot.aws.endpoint_control import EndpointControl
 from bot.aws.endpoint_snapshot import EndpointSnapshot
 from bot.aws.events import Ours
 from bot.bootstrap_aws import Deployment, core_of, deployment
 from bot.config import Config
 from bot.domain.job import SinkKind
+from bot.functions.admin_desk import AdminDesk, Endpoint
 from bot.functions.jobs import Failures, Results, Worker
-from bot.functions.upkeep import AdminDesk, Sweeper
+from bot.functions.upkeep import Sweeper
 from bot.services.core import Core, Refit, as_built
+from bot.slack import notices
 from bot.slack.thread_sink import SlackThreadSink
+from bot.slack.web import SlackWeb
 
 
 def worker(deployed: Deployment | None = None, *, refit: Refit = as_built) -> Worker:
@@ -41,8 +47,19 @@ def sweep(deployed: Deployment | None = None, *, refit: Refit = as_built) -> Swe
 def admin(deployed: Deployment | None = None, *, refit: Refit = as_built) -> AdminDesk:
     """Carries out what admins ask for."""
     deployed = deployed or deployment("admin")
-    core, slack = refit(_core(deployed)), deployed.slack
-    return AdminDesk(core, tenant=slack.team_id, admins=slack.admins, look=_look(deployed, core))
+    core, slack, settings = refit(_core(deployed)), deployed.slack, deployed.settings
+    queues = [settings[name] for name in ("IMAGINE_DEAD_NUDGES_URL", "IMAGINE_DEAD_EVENTS_URL")]
+    return AdminDesk(
+        core,
+        tenant=slack.team_id,
+        admins=slack.admins,
+        endpoint=Endpoint(
+            control=EndpointControl(deployed.clients, name=settings["IMAGINE_ENDPOINT"]),
+            look=_look(deployed, core),
+            dead=functools.partial(dead_letters, deployed.clients, [url for url in queues if url]),
+        ),
+        tell=functools.partial(_tell, deployed.web()),
+    )
 
 
 def ours_of(settings: Config) -> Ours:
@@ -53,6 +70,13 @@ def ours_of(settings: Config) -> Ours:
         queue=settings["IMAGINE_QUEUE_URL"].rsplit("/", 1)[-1],
         topic=settings["IMAGINE_ERROR_TOPIC"],
     )
+
+
+def _tell(web: SlackWeb, response_url: str, lines: Sequence[str]) -> None:
+    """An answer needs no token: the address alone is the permission."""
+    message = notices.say(lines[0]) if len(lines) == 1 else notices.page(lines)
+    body = {"response_type": "ephemeral", "replace_original": False}
+    web.respond(response_url, {**body, "text": message.text, "blocks": message.blocks})
 
 
 def _core(deployed: Deployment) -> Core:

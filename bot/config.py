@@ -186,6 +186,23 @@ CLOUD_SETTINGS: tuple[Setting, ...] = (
         read=_account,
     ),
     Setting(name="IMAGINE_ENDPOINT", default="", meaning="name of the SageMaker endpoint"),
+    Setting(
+        name="IMAGINE_ADMIN_FUNCTION",
+        default="",
+        meaning="Lambda function that alone may change the endpoint's capacity",
+    ),
+    Setting(
+        name="IMAGINE_DEAD_NUDGES_URL",
+        default="",
+        meaning="dead-letter queue of the worker, for admin doctor",
+        read=_url_or_none,
+    ),
+    Setting(
+        name="IMAGINE_DEAD_EVENTS_URL",
+        default="",
+        meaning="dead-letter queue of the other functions, likewise",
+        read=_url_or_none,
+    ),
     Setting(name="IMAGINE_ERROR_TOPIC", default="", meaning="SNS topic of failed drawings (ARN)", read=_arn),
     Setting(
         name="SLACK_BOT_TOKEN_REF",

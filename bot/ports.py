@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from bot.domain.job import Address, Job, Outcome
 from bot.domain.person import Person, Settlement
+from bot.domain.steering import Asked
 
 
 class Clock(Protocol):
@@ -269,6 +270,17 @@ class Endpoint(Protocol):
         ...
 
 
+class Steering(Protocol):
+    """The way to the admin function, which alone may change the endpoint's capacity."""
+
+    def ask(self, asked: Asked) -> None:
+        """Hand a command over, durably; what comes of it is told by the admin function.
+
+        It may arrive twice, or late: its `id` and `at` tell. Raises Busy, Unavailable, Ambiguous, Rejected.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """What a card says while a job is open. `place` counts people's jobs ahead (0 = next)."""
@@ -378,6 +390,7 @@ __all__ = [
     "Settlement",
     "Sink",
     "Stage",
+    "Steering",
     "Submission",
     "Verdict",
     "Warmth",

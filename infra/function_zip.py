@@ -22,6 +22,7 @@ SERVICES = frozenset(
         "application-autoscaling",
         "cloudwatch",
         "dynamodb",
+        "lambda",
         "s3",
         "sagemaker",
         "sagemaker-runtime",

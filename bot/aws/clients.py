@@ -16,7 +16,14 @@ USER_AGENT = "imagine"
 CONNECT_SECONDS, READ_SECONDS = 1.0, 2.0
 """Accepting has three seconds in all, and a call inside a region answers in milliseconds."""
 
-PATIENCE = {"s3": 20.0, "sagemaker-runtime": 10.0, "sagemaker": 10.0, "cloudwatch": 10.0, "sqs": 1.0}
+PATIENCE = {
+    "s3": 20.0,
+    "sagemaker-runtime": 10.0,
+    "sagemaker": 10.0,
+    "cloudwatch": 10.0,
+    "sqs": 1.0,
+    "lambda": 1.5,
+}
 """Seconds to wait for services that move large bodies or think longer, and for the nudge, which is a hint."""
 
 

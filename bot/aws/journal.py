@@ -18,6 +18,7 @@ LONGEST = 200
 NAMESPACE = "imagine"
 
 COUNTED: Mapping[str, tuple[str, ...]] = {
+    "admin_failed": ("code",),
     "admin_refused": ("code",),
     "advance_crashed": (),
     "advance_failed": (),
@@ -43,6 +44,7 @@ COUNTED: Mapping[str, tuple[str, ...]] = {
     "late_result": (),
     "left_for_later": ("handler",),
     "nudge_lost": (),
+    "order_lost": (),
     "original_given_up": (),
     "output_elsewhere": (),
     "output_unreadable": (),
@@ -63,6 +65,7 @@ COUNTED: Mapping[str, tuple[str, ...]] = {
     "swept": (),
     "sweep_cut_short": (),
     "unknown_job": (),
+    "waking_failed": (),
     "whisper_lost": (),
     "work_crashed": (),
     "work_failed": (),

@@ -38,6 +38,7 @@ class Outcome(StrEnum):
 
     OK = "ok"
     CANCELLED = "cancelled"
+    PURGED = "purged"
     WAITED_TOO_LONG = "waited_too_long"
     TIMED_OUT = "timed_out"
     INTERRUPTED = "interrupted"

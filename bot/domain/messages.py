@@ -10,6 +10,7 @@ from bot.domain.job import Outcome, State
 OUTCOMES: Mapping[Outcome, str] = {
     Outcome.OK: "Done.",
     Outcome.CANCELLED: "Cancelled. Its drawing time was given back.",
+    Outcome.PURGED: "An admin cancelled every waiting job. Its drawing time was given back. Retry asks anew.",
     Outcome.WAITED_TOO_LONG: (
         "It waited too long for its turn and was given up. Nothing was charged. Retry queues it again."
     ),
@@ -82,6 +83,15 @@ REFUSALS: Mapping[str, str] = {
     "no_such_picture": "That picture is not there any more. Re-roll draws new ones.",
     "still_drawing": "It is still being drawn. Cancel it on its card, or wait until it is done.",
     "deleted": "That was deleted. Send the line again to draw it anew.",
+    "own_server": (
+        "The endpoint is this machine's own server: it is always awake and costs nothing extra, "
+        "so there is nothing to wake, warm or put to sleep."
+    ),
+    "bad_words": "{why}.",
+    "not_handed_over": (
+        "That could not be handed to the admin function for sure ({reason}). Send the line again: twice does "
+        "no harm. If it stays so, deploy the service anew: npx osls deploy."
+    ),
     "not_held": "Job {job} is not held for review; nothing was changed.",
     "other_workspace": "This app works for members of its own workspace only.",
     "prompt": "This line cannot be drawn as it stands.",
@@ -90,8 +100,9 @@ REFUSALS: Mapping[str, str] = {
     "peer_down": "That did not work just now; nothing was changed. Try again in a minute.",
     "full_size_underway": "Picture {number} is on its way into the thread.",
     "full_size_there": "Picture {number} is in the thread already.",
-    "bad_payload": "That is no admin command: it takes command, tenant, by and, for a pause, a reason.",
-    "unknown_command": "There is no such admin command. There are pause, resume and refresh.",
+    "bad_payload": "That is no order for the admin function, so nothing was done.",
+    "unknown_command": "The admin function does not know this order. Deploy the service anew.",
+    "too_old": "That order lay about for too long and was not carried out. Send the line again.",
     "unknown_control": "This control is from another version of the bot. Send the line again.",
 }
 """What a person reads when we will not do something; `{names}` are facts of the refusal."""
@@ -133,7 +144,89 @@ ASK_WHICH = "That could be a command or a picture. Send one of these lines:"
 RESUMED = "Drawing goes on; {count} waiting jobs started at once."
 PAUSED = "New jobs are refused from now on, with this reason: {reason}. /imagine admin resume ends it."
 QUEUE_EMPTY = "No job is open."
-ADMIN_WORDS = 'Admin commands: status, pause "reason", resume, queue.'
+ADMIN_WORDS = (
+    'Admin commands: status, doctor, models, queue, purge, pause "reason", resume, wake, sleep, warm 30m, '
+    'schedule "mon-fri 09:00-18:00 Europe/Berlin", schedule off.'
+)
+MODEL_LIVE = "Live: {model}."
+MODEL_UNKNOWN = "The endpoint has not said which model it draws with."
+WARM_HOW = "say for how long: /imagine admin warm 30m, or 2h, at most 12h"
+SCHEDULE_HOW = 'say when: /imagine admin schedule "mon-fri 09:00-18:00 Europe/Berlin", or schedule off'
+CONFIRM_LINE = "To do it, send this line:"
+HANDED_OVER = "Handed to the admin function. What comes of it follows here, mostly within a minute."
+PURGED = "{count} waiting jobs were cancelled, and their drawing time was given back."
+STEERING: Mapping[str, Mapping[str, str]] = {
+    "question": {
+        "wake": (
+            "Waking it costs {price} at least: start, and idle time until it falls asleep again by itself. "
+            "While it is awake it costs {hourly} an hour."
+        ),
+        "warm": "Keeping it warm for {words} costs {price}. It ends by itself.",
+        "schedule": "Keeping it warm {words} costs {price} a month, whether anybody draws or not.",
+        "sleep": (
+            "It stops at once. A drawing under way is lost and fails with its reason; jobs that wait in the "
+            "endpoint wake it again. A warm time ends, scheduled hours stay."
+        ),
+        "purge": "Every job of this workspace that waits is cancelled, with a word on each card.",
+    },
+    "done": {
+        "wake": "It is being woken, which takes a few minutes. It falls asleep by itself when nobody draws.",
+        "wake_already": "It is kept awake already; nothing was changed.",
+        "warm": "It is kept warm until {until} UTC. That ends by itself.",
+        "schedule": "It is kept warm {words}. /imagine admin schedule off ends that.",
+        "schedule_off": "The scheduled hours are gone. Nothing keeps it warm by the clock any more.",
+        "schedule_none": "There were no scheduled hours; nothing was changed.",
+        "sleep": "It goes to sleep now. The next job wakes it.",
+        "pause": "Drawing is paused.",
+        "resume": "Drawing goes on.",
+        "refresh": "The endpoint was looked at.",
+    },
+    "failed": {
+        "no_scaling": "It has no scaling, so nothing was changed. Set it up: imagine endpoint apply.",
+        "end_not_kept": (
+            "The end of the warm time could not be seen after it was set, so nothing was raised. "
+            "Send the line again."
+        ),
+        "denied": (
+            "The admin function may not do that ({code}). Deploy the service anew, which sets its rights: "
+            "npx osls deploy."
+        ),
+        "refused": (
+            "AWS refused it ({code}): the endpoint is being changed just now, or the admin function lacks a "
+            "right. Send the line again in a few minutes; if it stays so: npx osls deploy."
+        ),
+        "later": (
+            "AWS did not do it just now ({code}). It is tried once more in about a minute; "
+            "if nothing follows here, send the line again."
+        ),
+    },
+}
+"""What admins read about steering the endpoint: before, after, and when it went wrong."""
+
+DOCTOR: Mapping[str, str] = {
+    "endpoint": "ok    {line}",
+    "endpoint_down": "BAD   {line}, {reason}. Fix: imagine endpoint status, then imagine endpoint apply",
+    "endpoint_unseen": "BAD   nobody has looked at the endpoint yet. Fix: npx osls logs -f sweep",
+    "sweep": "ok    the sweep looked at the endpoint {age}",
+    "sweep_old": "BAD   the sweep has not looked at the endpoint since {age}. Fix: npx osls logs -f sweep",
+    "backlog": "ok    {waiting} waiting, {in_flight} of {window} places taken, backlog {backlog}",
+    "paused": "BAD   drawing is paused: {reason}. Fix: /imagine admin resume",
+    "not_paused": "ok    drawing is not paused",
+    "ceiling": "BAD   this month's drawing budget is spent. Fix: raise IMAGINE_MONTH_GPU_SECONDS and deploy",
+    "woken": "ok    the endpoint is being woken, asked {tries} times since {age}",
+    "woken_long": (
+        "BAD   it was asked to wake {tries} times since {age} without success. Fix: imagine endpoint status"
+    ),
+    "scaling": "ok    scaling moves between {low} and {high} instances",
+    "no_scaling": "BAD   the endpoint has no scaling. Fix: imagine endpoint apply",
+    "kept": "ok    held at {minimum} by {name}: {schedule} {zone}",
+    "not_kept": "ok    nothing keeps it warm by the clock",
+    "dead": "BAD   {count} dead letters. Look: aws sqs receive-message --queue-url {queue}",
+    "no_dead": "ok    no dead letters in {queue}",
+    "unread": "BAD   {what} cannot be read ({code}). Fix: npx osls deploy, which sets the rights",
+    "no_admin": "BAD   {why}",
+    "follows": "Scaling, warm times and dead letters follow from the admin function.",
+}
 CORRECTED = "This line works:"
 TIME_TODAY = "Drawing time today: {used} of {limit}."
 NO_OPEN_JOBS = "You have no open jobs."
@@ -162,6 +255,11 @@ def stage_line(state: State, *, warmth: str, place: int | None, step: int | None
     if state is State.SUBMITTED:
         return _HANDED_OVER[warmth]
     return _STAGES[state]
+
+
+def doctor(key: str, **facts: object) -> str:
+    """One line of what admins are told about the service's health."""
+    return DOCTOR[key].format_map(facts)
 
 
 def gpu_time(milliseconds: float) -> str:

@@ -1,18 +1,23 @@
 """Steering the service from Slack. Every change is written to the journal with who made it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bot.domain import messages
 from bot.domain.errors import Refused
 from bot.domain.job import Job, Outcome
+from bot.domain.prompt.help import help_lines
+from bot.domain.transitions import is_unresolved
 from bot.ports import EndpointState, Index
+from bot.services.control import hint
 from bot.services.core import Caller, Core
 from bot.services.dispatch import dispatch
 from bot.services.gallery import find_job
-from bot.services.rows import IN_FLIGHT, fail, month_key, resolve
+from bot.services.rows import IN_FLIGHT, Overtaken, fail, month_key, resolve
 from bot.services.settings import SETTINGS, change
 
-QUEUE_SHOWN = 20
+QUEUE_SHOWN, PAGE = 20, 100
 DEFAULT_REASON = "paused by an admin"
 
 
@@ -69,6 +74,46 @@ def queue(core: Core, caller: Caller) -> tuple[Job, ...]:
     """The workspace's open jobs, oldest first, at most 20."""
     _only_admins(caller)
     return core.jobs.query(Index.OPEN, partition=caller.tenant, limit=QUEUE_SHOWN).jobs
+
+
+def purge(core: Core, caller: Caller) -> int:
+    """Forget the workspace's jobs that wait, one visible outcome each; returns how many.
+
+    What the endpoint has already is drawn.
+    """
+    _only_admins(caller)
+    purged = [job for job in _waiting(core, caller) if _forget(core, job)]
+    core.journal.event("purged", tenant=caller.tenant, by=caller.user, count=len(purged))
+    return len(purged)
+
+
+def _waiting(core: Core, caller: Caller) -> Iterator[Job]:
+    cursor = None
+    while True:
+        page = core.jobs.query(Index.OPEN, partition=caller.tenant, limit=PAGE, cursor=cursor)
+        yield from (job for job in page.jobs if job.submissions == 0 and is_unresolved(job))
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+def _forget(core: Core, job: Job) -> bool:
+    """False where somebody else decided it first."""
+    try:
+        decided = fail(core, job, Outcome.PURGED)
+    except Overtaken:
+        return False
+    hint(core, job)
+    return decided.final_outcome is Outcome.PURGED
+
+
+def models(core: Core, caller: Caller) -> list[str]:
+    """What is drawn with, a line each: the model that is live, and the files that may be named."""
+    _only_admins(caller)
+    live = core.endpoint.state().model
+    named = help_lines("models", catalogue=core.policy.catalogue)
+    loras = help_lines("loras", catalogue=core.policy.catalogue)
+    return [messages.MODEL_LIVE.format(model=live) if live else messages.MODEL_UNKNOWN, *named, *loras]
 
 
 def review(core: Core, caller: Caller, *, job_ref: str, verdict: Review) -> Job:

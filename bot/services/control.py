@@ -89,7 +89,7 @@ def _cancel_one(core: Core, job: Job) -> Job:
         raise Refused("no_such_job", job=job.id) from gone
     if cancelled.submissions > 0:
         _stop_drawing(core, cancelled)
-    _hint(core, job)
+    hint(core, job)
     return cancelled
 
 
@@ -110,12 +110,13 @@ def _ask(core: Core, job: Job, name: str, facts: Callable[[Job], dict[str, objec
         except JobMoved:
             job = reread(core, job)
         else:
-            _hint(core, job)
+            hint(core, job)
             return after
     raise JobMoved(job.id)
 
 
-def _hint(core: Core, job: Job) -> None:
+def hint(core: Core, job: Job) -> None:
+    """Have a worker look at the job soon; the sweep does so anyway."""
     try:
         core.queue.nudge(job.id)
     except PeerError as lost:

@@ -20,6 +20,7 @@ from bot.ports import (
     Queue,
     Randomness,
     Sink,
+    Steering,
 )
 from bot.services.people import People
 from bot.services.settings import Bulletin, Settings
@@ -62,7 +63,10 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """The ports and rules that use cases take as their first argument."""
+    """The ports and rules that use cases take as their first argument.
+
+    `steering` is None where the endpoint is this machine's own server, whose capacity nobody steers.
+    """
 
     clock: Clock
     ids: Ids
@@ -78,6 +82,7 @@ class Core:
     policy: Policy
     process: Process
 
+    steering: Steering | None = None
     bulletin: Bulletin = field(default_factory=Bulletin)
     people: People = field(default_factory=People)
 

@@ -22,6 +22,7 @@ from bot.services.results import collect
 from bot.services.rows import Hand, Overtaken, fail, reread, resolve
 from bot.services.stages import news_of, stage_of
 from bot.services.submissions import inference_id, submission_of
+from bot.services.waking import wake_for_work
 
 MAX_PASS = 24
 MOST_TRIES = 8
@@ -233,6 +234,7 @@ def _send(hand: Hand, job: Job, **before: object) -> Job | None:
     except Rejected as no:
         core.journal.event("submit_rejected", job=job.id, code=no.code)
         return fail(core, job, Outcome.ENGINE_REFUSED)
+    wake_for_work(core)
     _tell(core, job)
     return None
 

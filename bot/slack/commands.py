@@ -22,8 +22,10 @@ from bot.domain.prompt import (
     from_slack,
 )
 from bot.domain.prompt.help import help_lines
+from bot.domain.prompt.subcommands import CONFIRMED
+from bot.domain.steering import Command as Steer
 from bot.domain.transitions import is_open
-from bot.services import admin, control, gallery, intake
+from bot.services import admin, checkup, control, gallery, intake, steering
 from bot.services.core import Caller
 from bot.services.stages import stage_of
 from bot.slack import notices
@@ -54,6 +56,21 @@ class Typed:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be done to the endpoint; `sure` after its price or loss was shown."""
+
+    command: Steer
+    words: str = ""
+    sure: bool = False
+
+    @classmethod
+    def of(cls, words: tuple[str, ...]) -> Self:
+        """From the words after `admin`."""
+        command, *rest = (word for word in words if word != CONFIRMED)
+        return cls(command=Steer(command), words="".join(rest), sure=CONFIRMED in words)
+
+
 def imagine(door: Door, caller: Caller, typed: Typed) -> Message | None:
     """Run the line. None means that the card says it all."""
     command = classify(typed.text)
@@ -81,7 +98,7 @@ def _run(door: Door, caller: Caller, typed: Typed, command: Command) -> Message 
         case Models(kind=kind, search=search):
             return _models(door, kind, search)
         case Admin(words=words):
-            return _admin(door, caller, words)
+            return _admin(door, caller, typed, words)
 
 
 def _names_a_job(door: Door, caller: Caller, command: Command) -> bool:
@@ -136,17 +153,62 @@ def _models(door: Door, kind: str, search: str | None) -> Message:
     return notices.page(found or [messages.NO_MATCH.format(search=search), *lines])
 
 
-def _admin(door: Door, caller: Caller, words: tuple[str, ...]) -> Message:
+def _admin(door: Door, caller: Caller, typed: Typed, words: tuple[str, ...]) -> Message:
+    core = door.core
     match words:
         case ("status",):
-            return notices.status(admin.status(door.core, caller))
+            return notices.status(admin.status(core, caller))
         case ("pause", *reason):
-            told = admin.pause(door.core, caller, reason=" ".join(reason))
-            return notices.say(messages.PAUSED.format(reason=told))
+            return notices.say(
+                messages.PAUSED.format(reason=admin.pause(core, caller, reason=" ".join(reason)))
+            )
         case ("resume",):
-            started = admin.resume(door.core, caller)
-            return notices.say(messages.RESUMED.format(count=started))
+            return notices.say(messages.RESUMED.format(count=admin.resume(core, caller)))
         case ("queue",):
-            return notices.queue(admin.queue(door.core, caller))
+            return notices.queue(admin.queue(core, caller))
+        case ("models",):
+            return notices.page(admin.models(core, caller))
+        case ("doctor",):
+            return _doctor(door, caller, typed)
+        case ("wake" | "sleep" | "warm" | "schedule" | "purge", *_):
+            return _steer(door, caller, typed, Order.of(words))
         case _:
             return notices.say(messages.ADMIN_WORDS)
+
+
+def _steer(door: Door, caller: Caller, typed: Typed, order: Order) -> Message:
+    """What costs or loses something is shown first, with the line that does it: a line of its own, so no old
+    button can do it, and none twice.
+    """
+    question = steering.question(door.core, caller, order.command, order.words)
+    if question is not None and not order.sure:
+        return notices.confirm(question)
+    if order.command is Steer.PURGE and door.core.steering is None:
+        return notices.say(messages.PURGED.format(count=admin.purge(door.core, caller)))
+    return _hand_over(door, caller, typed, order)
+
+
+def _hand_over(door: Door, caller: Caller, typed: Typed, order: Order) -> Message:
+    steering.give(
+        door.core,
+        caller,
+        order.command,
+        words=order.words,
+        source_key=f"admin:{typed.trigger_id}",
+        response_url=typed.response_url or "",
+    )
+    return notices.say(messages.HANDED_OVER)
+
+
+def _doctor(door: Door, caller: Caller, typed: Typed) -> Message:
+    """What can be seen from here at once; the rest follows from the admin function, if that is alive."""
+    lines = checkup.seen_here(door.core, caller)
+    if door.core.steering is None:
+        return notices.page(lines)
+    try:
+        _hand_over(door, caller, typed, Order(command=Steer.DOCTOR))
+    except Refused as refused:
+        return notices.page(
+            [*lines, messages.doctor("no_admin", why=messages.refusal(refused.code, refused.facts))]
+        )
+    return notices.page([*lines, messages.doctor("follows")])

@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 
 from bot.domain import messages
 from bot.domain.job import Job, state_of
-from bot.domain.prompt import Ask, Refusal, caret_line, line_of, render
+from bot.domain.prompt import Admin, Ask, Refusal, caret_line, line_of, render
 from bot.domain.prompt.help import EXAMPLES
 from bot.domain.prompt.quoting import wrap
+from bot.domain.prompt.subcommands import CONFIRMED
 from bot.domain.request import Defaults
 from bot.services.admin import Status
 from bot.services.gallery import Overview
+from bot.services.steering import Question
 from bot.slack.blocks import MAX_BLOCKS_JSON, Json, Message, actions, button, context, section, size
 from bot.slack.card import settings_line, short_id
 from bot.slack.controls import CONTROLS, Action, Target
@@ -114,6 +116,17 @@ def status(seen: Status) -> Message:
 def queue(jobs: Sequence[Job]) -> Message:
     """Open jobs of the workspace, without anybody's words."""
     return page([_queue_line(job) for job in jobs] or [messages.QUEUE_EMPTY])
+
+
+def confirm(question: Question) -> Message:
+    """What an order costs or loses, and the line that gives it."""
+    told = messages.STEERING["question"][question.command].format(
+        words=question.words, price=question.price, hourly=question.hourly
+    )
+    words = tuple(word for word in (question.command, question.words) if word)
+    line = f"{COMMAND} {line_of(Admin((*words, CONFIRMED)))}"
+    text = f"{told} {messages.CONFIRM_LINE}"
+    return Message(escape(f"{text} {line}"), [section(text), preformatted(line)])
 
 
 def details(job: Job, defaults: Defaults) -> Message:

@@ -12,6 +12,7 @@ SETTINGS = {
     "IMAGINE_BUCKET_OWNER": ACCOUNT,
     "IMAGINE_ENDPOINT": "imagine-test",
     "IMAGINE_ERROR_TOPIC": TOPIC,
+    "IMAGINE_ADMIN_FUNCTION": "imagine-test-admin",
     "SLACK_TEAM_ID": "T1",
     "SLACK_BOT_TOKEN_REF": "ssm:/imagine/test/slack-bot-token",
     "SLACK_SIGNING_SECRET_REF": "ssm:/imagine/test/slack-signing-secret",

@@ -9,16 +9,14 @@ from bot.domain.errors import Ambiguous, Busy, Unavailable
 from bot.domain.job import Outcome, State, state_of
 from bot.functions.attempts import HandlerFailed
 from bot.functions.jobs import MARGIN, Failures, Results, Worker
-from bot.functions.upkeep import AdminDesk, Sweeper
+from bot.functions.upkeep import Sweeper
 from bot.services.rows import IN_FLIGHT
 from tests.aws.functions import (
     NOBODYS,
     OURS,
     QUEUE_ARN,
-    ROBIN,
     TENANT,
     TOPIC,
-    YOU,
     Refusing,
     accepted,
     build,
@@ -378,58 +376,3 @@ def test_nobody_elses_schedule_sweeps(core, event):
     assert "refused" in sweep(core, event, look=lambda: looked.append(1))
     assert looked == []
     assert len(core.journal.named("foreign_event")) == 1
-
-
-# what admins ask for
-
-
-def ask(core, event, *, look=lambda: None):
-    return AdminDesk(core, tenant=TENANT, admins=frozenset({ROBIN}), look=look)(event, with_time())
-
-
-def asked(command, **changes):
-    return {"command": command, "tenant": TENANT, "by": ROBIN, **changes}
-
-
-def test_an_admin_pauses_and_resumes_with_their_name_in_the_journal(core):
-    assert ask(core, asked("pause", reason="budget")) == {"done": "pause"}
-    assert core.settings.paused == "budget"
-
-    assert ask(core, asked("resume")) == {"done": "resume"}
-    assert core.settings.paused is None
-    did = [(event["command"], event["by"]) for event in core.journal.named("admin_did")]
-    assert did == [("pause", ROBIN), ("resume", ROBIN)]
-
-
-def test_an_admin_has_the_endpoint_looked_at(core):
-    looked = []
-
-    assert ask(core, asked("refresh"), look=lambda: looked.append(1)) == {"done": "refresh"}
-    assert looked == [1]
-
-
-@pytest.mark.parametrize(
-    ("event", "code"),
-    [
-        (asked("pause", by=YOU), "not_admin"),
-        (asked("pause", tenant="T2"), "other_workspace"),
-        (asked("delete_everything"), "unknown_command"),
-        (asked("pause", extra="x"), "bad_payload"),
-        (asked("pause", reason=7), "bad_payload"),
-        (asked("pause", reason="x" * 1000), "bad_payload"),
-        (asked(None), "bad_payload"),
-        ({}, "unknown_command"),
-        (None, "bad_payload"),
-        ([1], "bad_payload"),
-        (records(), "bad_payload"),
-    ],
-)
-def test_whatever_else_is_asked_is_refused_and_counted(core, event, code):
-    assert ask(core, event) == {"refused": code}
-    assert core.journal.named("admin_refused") == [{"code": code}]
-    assert core.settings.paused is None
-
-
-def test_a_command_that_cannot_be_carried_out_makes_lambda_come_again(core):
-    with pytest.raises(HandlerFailed, match="Unavailable"):
-        ask(core, asked("refresh"), look=down)

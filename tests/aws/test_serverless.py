@@ -13,6 +13,7 @@ from bot.aws.table import TIME_TO_LIVE, table_properties
 from bot.bootstrap_aws import NEEDED
 from bot.config import load_deployed
 from bot.domain.errors import ConfigError
+from bot.domain.steering import LONGEST_AGE
 from bot.domain.times import Times
 from bot.functions.front import HARD_STOP
 from bot.functions.jobs import MARGIN
@@ -21,7 +22,11 @@ from infra import function_zip
 
 ROOT = Path(__file__).resolve().parents[2]
 UNREACHABLE = "http://127.0.0.1:9"
-WITHOUT_RESOURCE = {"cloudwatch:GetMetricData"}
+WITHOUT_RESOURCE = {
+    "application-autoscaling:DescribeScalableTargets",
+    "application-autoscaling:DescribeScheduledActions",
+    "cloudwatch:GetMetricData",
+}
 """Actions that AWS allows on everything or not at all (service authorization reference)."""
 
 ACCOUNT = "123456789012"
@@ -122,6 +127,7 @@ def test_every_entry_point_is_a_function_and_every_function_an_entry_point(templ
 def test_every_function_is_told_what_it_needs_in_words_it_can_read(template):
     resolved = {"Jobs": "imagine-dev", "AWS::AccountId": ACCOUNT}
     resolved["Nudges"] = f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/imagine-dev-nudges"
+    resolved["DeadNudges"] = resolved["DeadEvents"] = resolved["Nudges"]
     resolved["FailedDrawings"] = f"arn:aws:sns:us-east-1:{ACCOUNT}:imagine-dev-failed"
     for function in functions(template).values():
         variables = function["Environment"]["Variables"]
@@ -209,7 +215,69 @@ def test_no_role_holds_a_wildcard(template):
 def test_a_function_may_not_do_the_work_of_another(template, name, never):
     allowed = actions_of(template, functions(template)[name])
 
-    assert allowed & (never | {"lambda:InvokeFunction", "dynamodb:Scan"}) == set()
+    assert allowed & (never | {"dynamodb:Scan"}) == set()
+
+
+def test_the_admin_function_alone_may_change_capacity(template):
+    steering = {
+        "application-autoscaling:DeleteScheduledAction",
+        "application-autoscaling:DescribeScalableTargets",
+        "application-autoscaling:DescribeScheduledActions",
+        "application-autoscaling:PutScheduledAction",
+        "application-autoscaling:RegisterScalableTarget",
+        "sagemaker:UpdateEndpointWeightsAndCapacities",
+    }
+    held = {
+        name: {
+            action
+            for action in actions_of(template, function)
+            if action in steering or action.startswith(("application-autoscaling:", "sagemaker:Update"))
+        }
+        for name, function in functions(template).items()
+    }
+    assert held.pop("admin") == steering
+    assert set().union(*held.values()) == set()
+
+
+def test_its_rights_reach_one_endpoint_and_no_other_kind_of_target(template):
+    written = [
+        statement
+        for statement in statements_of(template, functions(template)["admin"])
+        if {"application-autoscaling:RegisterScalableTarget", "sagemaker:UpdateEndpointWeightsAndCapacities"}
+        & set(_listed(statement["Action"]))
+    ]
+    targets, endpoint = sorted(written, key=lambda statement: json.dumps(statement["Resource"]))
+    assert targets["Condition"]["StringEquals"] == {
+        "application-autoscaling:service-namespace": "sagemaker",
+        "application-autoscaling:scalable-dimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    assert endpoint["Resource"]["Fn::Sub"].endswith(":endpoint/imagine-dev")
+
+
+def test_whoever_gives_orders_may_call_that_one_function_and_it_calls_nobody(template):
+    called = {
+        name: [
+            statement["Resource"]["Fn::Sub"].rsplit(":", 1)[-1]
+            for statement in statements_of(template, function)
+            if "lambda:InvokeFunction" in _listed(statement["Action"])
+        ]
+        for name, function in functions(template).items()
+    }
+    name = functions(template)["admin"]["FunctionName"]
+    assert {giver for giver, told in called.items() if told == [name]} == {"slack", "worker", "sweep"}
+    assert sum(map(len, called.values())) == 3
+    variables = functions(template)["slack"]["Environment"]["Variables"]
+    assert variables["IMAGINE_ADMIN_FUNCTION"] == name
+
+
+def test_an_order_that_lay_about_is_not_carried_out(template):
+    (config,) = (
+        settings
+        for settings in of_type(template, "AWS::Lambda::EventInvokeConfig").values()
+        if settings["FunctionName"]["Ref"] == "AdminLambdaFunction"
+    )
+    assert config["MaximumEventAgeInSeconds"] <= LONGEST_AGE
+    assert config["MaximumRetryAttempts"] == 1
 
 
 @pytest.mark.parametrize("folder", ["out/*", "failed/*"])

@@ -40,12 +40,14 @@ from infra.local.sagemaker.endpoint import AsyncEndpoint, EndpointConfig
 from infra.local.sagemaker.runtime import SagemakerRuntime
 from infra.local.slack.testing import LocalSlack
 from tests.aws.cloud import Cloud
+from tests.aws.invocations import Invocations
 from tests.scenarios.looking import TEAM, Looking
 from tests.scenarios.mortality import Fate, Killed
 from tests.scenarios.one_machine import SIDE, STEPS, TIMES
 from tests.scenarios.stack import ROBIN
 
 MODEL = "imagine-test"
+ADMIN_FUNCTION = "imagine-test-admin"
 POLL_SECONDS = 0.02
 VISIBILITY_SECONDS = 1
 WATCHED = ("dynamodb", "s3", "sqs", "ssm", "sagemaker", "cloudwatch")
@@ -94,7 +96,7 @@ class RoutedClients(Clients):
     `calls` are those made since `watch` was called.
     """
 
-    def __init__(self, cloud: Cloud, *, runtime_url: str) -> None:
+    def __init__(self, cloud: Cloud, *, runtime_url: str, invocations: Invocations) -> None:
         self._cloud = cloud
         self._watched: Clients | None = None
         self.calls: list[Call] = []
@@ -102,6 +104,7 @@ class RoutedClients(Clients):
         self._runtime = cloud.session().create_client(
             "sagemaker-runtime", endpoint_url=runtime_url, config=once
         )
+        self._routed = {"sagemaker-runtime": self._runtime, "lambda": invocations.client}
 
     def watch(self) -> None:
         """Write down every call from now on, in clients of their own."""
@@ -118,8 +121,8 @@ class RoutedClients(Clients):
         self._runtime.close()
 
     def __getitem__(self, service: str) -> Any:
-        if service == "sagemaker-runtime":
-            return self._runtime
+        if service in self._routed:
+            return self._routed[service]
         return (self._watched or self._cloud.clients)[service]
 
 
@@ -161,6 +164,7 @@ class Functions:
         self.result = bootstrap_workers.result(deployed, refit=refit)
         self.failure = bootstrap_workers.failure(deployed, refit=refit)
         self.sweep = bootstrap_workers.sweep(deployed, refit=refit)
+        self.admin = bootstrap_workers.admin(deployed, refit=refit)
 
 
 class OnAws(Looking):
@@ -185,7 +189,10 @@ class OnAws(Looking):
         self._stack_settings = self._deploy(chosen)
         self._events: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
         self._runtime = self._start_endpoint(endpoint_url)
-        self._clients = RoutedClients(self._cloud, runtime_url=self._runtime.url)
+        self.invocations = Invocations(self._cloud, self._on_order)
+        self._clients = RoutedClients(
+            self._cloud, runtime_url=self._runtime.url, invocations=self.invocations
+        )
         self._functions: Functions | None = None
         self._connections: list[SlackWeb] = []
         self._fate = Fate()
@@ -281,6 +288,7 @@ class OnAws(Looking):
             "IMAGINE_QUEUE_URL": cloud.make_queue(VisibilityTimeout=str(VISIBILITY_SECONDS)),
             "IMAGINE_ERROR_TOPIC": cloud.make_topic(),
             "IMAGINE_ENDPOINT": name,
+            "IMAGINE_ADMIN_FUNCTION": ADMIN_FUNCTION,
             "SLACK_BOT_TOKEN_REF": f"ssm:/{name}/token",
             "SLACK_SIGNING_SECRET_REF": f"ssm:/{name}/signing",
             "SLACK_TEAM_ID": TEAM,
@@ -378,6 +386,10 @@ class OnAws(Looking):
             return  # the message comes again
         if not answer["batchItemFailures"]:
             self._cloud.clients["sqs"].delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    def _on_order(self, function: str, event: dict[str, Any]) -> None:
+        assert function == ADMIN_FUNCTION
+        self._events.put(("admin", event))
 
     def _on_object(self, key: str) -> None:
         function = "result" if key.startswith("out/") else "failure"

@@ -12,7 +12,22 @@ from bot.domain.prompt.hygiene import tidy
 
 TOPICS = ("flags", "styles", "models", "loras", "syntax")
 LISTS = ("models", "styles", "loras")
-ADMIN_WORDS = ("status", "pause", "resume", "queue")
+ADMIN_WORDS = (
+    "status",
+    "pause",
+    "resume",
+    "queue",
+    "wake",
+    "sleep",
+    "warm",
+    "schedule",
+    "purge",
+    "models",
+    "doctor",
+)
+CONFIRMED = "--yes"
+"""The last word of an admin command whose price or loss its sender has seen."""
+
 BARE_WORDS = ("help", "info", "cancel", *LISTS)
 JOB_ID_LENGTH = 26
 SHORT_ID_LENGTH = 6
@@ -22,6 +37,13 @@ JOB_REF = re.compile(rf"[a-z2-7]{{{SHORT_ID_LENGTH},{JOB_ID_LENGTH}}}")
 MARKED_REF = re.compile(r"#[a-z0-9-]{1,40}")
 ID_LIKE = re.compile(r"(?=.*\d)[a-z0-9-]{3,40}")
 SEARCH = re.compile("[-–—]{1,2}search")
+YES = re.compile(r"\s[-–—]{1,2}yes$", re.IGNORECASE)
+PAUSE = re.compile(r'admin pause "([^"]*)"', re.IGNORECASE)
+WARM = re.compile(r"admin warm ((?:\d+[hm]|\d+min)+)", re.IGNORECASE)
+SCHEDULE = re.compile(
+    r"""admin schedule (["']?)(off|[a-z,-]+ \d{1,2}:\d{2} ?- ?\d{1,2}:\d{2} \S+?)\1""", re.IGNORECASE
+)
+TO_CONFIRM = frozenset({"wake", "sleep", "warm", "schedule", "purge"})
 JOB_LINK = re.compile(r"https://[a-z0-9.-]+/archives/\S+", re.IGNORECASE)
 
 
@@ -114,8 +136,8 @@ def line_of(command: Command) -> str:
             return f"help {topic}" if topic else "help"
         case Models(kind=kind, search=search):
             return f"{kind} --search {search}" if search else kind
-        case Admin(words=("pause", reason)):
-            return f'admin pause "{reason}"'
+        case Admin(words=("pause" | "schedule" as word, text, *sure)):
+            return " ".join(("admin", word, f'"{text}"', *sure))
         case Admin(words=words):
             return " ".join(("admin", *words))
         case Draw(text=text):
@@ -180,16 +202,29 @@ def _is_certain(ref: str) -> bool:
 
 def _admin(rest: list[str], line: str, text: str) -> Command | Ask | None:
     word = rest[0]
-    if word in ADMIN_WORDS and len(rest) == 1:
-        return Admin((word,))
-    if quoted := re.fullmatch(r'(?i)admin pause "([^"]*)"', line):
-        return Admin(("pause", quoted[1]))
+    if exact := _exact_admin(line):
+        return exact
     if word == "pause":
         return Ask(Admin((word, " ".join(line.split()[2:]).replace('"', "'"))), text)
     if word in ADMIN_WORDS:
         return Ask(Admin((word,)), text)
     near = _nearest(word, ADMIN_WORDS) if len(rest) == 1 else None
     return Ask(Admin((near,)), text) if near else None
+
+
+def _exact_admin(line: str) -> Admin | None:
+    """A line that fits an admin form whole. Hours keep their case: time zones are spelt with it."""
+    plain = YES.sub("", line)
+    sure = () if plain == line else (CONFIRMED,)
+    word = plain.split(" ", 1)[1].casefold()
+    if word in ADMIN_WORDS and (not sure or word in TO_CONFIRM):
+        return Admin((word, *sure))
+    if (reason := PAUSE.fullmatch(plain)) and not sure:
+        return Admin(("pause", reason[1]))
+    if duration := WARM.fullmatch(plain):
+        return Admin(("warm", duration[1].casefold(), *sure))
+    hours = SCHEDULE.fullmatch(plain)
+    return Admin(("schedule", hours[2], *sure)) if hours else None
 
 
 def _nearest(word: str, known: tuple[str, ...]) -> str | None:

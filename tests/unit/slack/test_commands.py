@@ -224,7 +224,7 @@ def test_a_pause_gives_its_reason_until_it_ends(world):
 
 
 def test_admin_alone_lists_its_words(world):
-    assert "status, pause" in told(world, "/imagine admin", user="robin")
+    assert "status, doctor" in told(world, "/imagine admin", user="robin")
 
 
 def test_a_defect_is_answered_and_reported_without_words(world):
