@@ -1,6 +1,7 @@
 """The model files of a folder, opened when asked for and kept as long as memory allows."""
 
 import gc
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,13 @@ def default_dtype(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "cpu" else torch.float16
 
 
+def memory_share(device: torch.device) -> int:
+    """Bytes that weights may take: three quarters of a GPU, half of a CPU's memory; drawing needs the rest."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory * 0.75)
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
 @dataclass(kw_only=True)
 class _Held:
     """Something in memory; of a checkpoint also the LoRAs in its weights and the parameters they changed.
@@ -47,9 +55,9 @@ class _Held:
 class Models:
     """Implements `ModelSource` with the files of `folder`.
 
-    `memory_limit`: bytes the weights in memory may take together, None for as many as there are. What was
-    used longest ago goes first, before the next is loaded; one model alone may exceed the limit. Not to be
-    called from two threads at once.
+    `memory_limit`: bytes the weights in memory may take together, None for `memory_share` of the device. What
+    was used longest ago goes first, before the next is loaded; one model alone may exceed the limit. Not to
+    be called from two threads at once.
     """
 
     def __init__(
@@ -63,7 +71,7 @@ class Models:
         self._folder = folder
         self._device = device
         self._dtype = dtype or default_dtype(device)
-        self._limit = memory_limit
+        self._limit = memory_share(device) if memory_limit is None else memory_limit
         self._held: OrderedDict[Hashable, _Held] = OrderedDict()
         self._embeddings: dict[tuple[int, ...], Embeddings] = {}
 
