@@ -33,7 +33,7 @@ def default_dtype(device: torch.device) -> torch.dtype:
 
 
 def memory_share(device: torch.device) -> int:
-    """Bytes that weights may take: three quarters of a GPU, half of a CPU's memory; drawing needs the rest."""
+    """Bytes that weights may take: three quarters of a GPU's memory, half of a CPU's. Drawing needs some."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory * 0.75)
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
@@ -212,8 +212,6 @@ class Models:
             raise OutOfMemory("the model does not fit into the device's memory") from error
 
     def _make_room(self, need: int, kept: set[Hashable]) -> None:
-        if self._limit is None:
-            return
         for key in [key for key in self._held if key not in kept]:
             if self.bytes_held + need <= self._limit:
                 return
