@@ -1,9 +1,10 @@
 """Help written from the flag table, so that it cannot say anything the parser does not do."""
 
-from bot.domain.prompt.catalogue import Catalogue
+from bot.domain.prompt.catalogue import Catalogue, Kind, ModelFile
 from bot.domain.prompt.schema import FLAGS, QUALITIES, Flag, flag_range
 from bot.domain.prompt.styles import STYLES
 from bot.domain.prompt.subcommands import TOPICS
+from bot.domain.prompt.values import quoted_name
 
 EXAMPLES = (
     "a red apple",
@@ -36,8 +37,8 @@ def help_lines(topic: str | None = None, *, catalogue: Catalogue | None = None) 
     pages = {
         "flags": _flag_lines(),
         "styles": tuple(f"--style {name}" for name in offered.styles),
-        "models": tuple(f"--model {name}" for name in offered.models) or ("One model is installed.",),
-        "loras": tuple(f"--lora {name}:0.8" for name in offered.loras) or ("No LoRA is installed.",),
+        "models": _file_lines(offered, Kind.MODEL),
+        "loras": _file_lines(offered, Kind.LORA),
         "syntax": tuple(f"{form}: {meaning}" for form, meaning in SYNTAX),
     }
     if topic is None:
@@ -96,6 +97,51 @@ def _overview() -> tuple[str, ...]:
         f"Flags: {flags}",
         f"Pages: {', '.join(f'help {topic}' for topic in TOPICS)}",
         "Also: info, models, styles, loras, show <job>, cancel <job>",
+    )
+
+
+NOTHING = {
+    Kind.MODEL: "One model is installed.",
+    Kind.LORA: "No LoRA is installed.",
+}
+UNLISTED = {
+    Kind.MODEL: "Which models are installed is not known here: --model NAME is passed on as typed.",
+    Kind.LORA: "Which LoRAs are installed is not known here: --lora NAME:0.8 is passed on as typed.",
+}
+
+
+def _file_lines(offered: Catalogue, kind: Kind) -> tuple[str, ...]:
+    """Every file that may be used, what is known about it, and which release it is from."""
+    listed = offered.models if kind is Kind.MODEL else offered.loras
+    known = {file.name: file for file in offered.release.files if file.kind is kind}
+    lines = tuple(_file_line(kind, name, known.get(name)) for name in listed)
+    if kind in offered.leaves_to_endpoint:
+        return (*lines, UNLISTED[kind])
+    return (*(lines or (NOTHING[kind],)), *_release_lines(offered))
+
+
+def _file_line(kind: Kind, name: str, file: ModelFile | None) -> str:
+    typed = f"--model {quoted_name(name)}" if kind is Kind.MODEL else f"--lora {quoted_name(f'{name}:0.8')}"
+    facts = _facts(file) if file else ()
+    return f"{typed} ({'; '.join(facts)})" if facts else typed
+
+
+def _facts(file: ModelFile) -> tuple[str, ...]:
+    words = ", ".join(f'"{word}"' for word in file.trigger_words)
+    return (
+        *([f"also {file.alias}"] if file.alias else []),
+        *([file.architecture] if file.architecture else []),
+        *([f"listens to {words}"] if words else []),
+        *(["not for commercial use"] if file.non_commercial else []),
+    )
+
+
+def _release_lines(offered: Catalogue) -> tuple[str, ...]:
+    """The release that draws now, and the one that somebody has published since."""
+    release = offered.release
+    return (
+        *([f"Release {release.name} draws now."] if release.name else []),
+        *([f"Release {release.newer}: from the next update."] if release.newer else []),
     )
 
 

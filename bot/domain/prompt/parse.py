@@ -8,7 +8,9 @@ from dataclasses import replace
 
 from bot.domain.prompt import values, wording
 from bot.domain.prompt.canonical import render
-from bot.domain.prompt.catalogue import Catalogue
+from bot.domain.prompt.catalogue import SUGGESTIONS, Catalogue, ModelFile, nearest_names
+from bot.domain.prompt.catalogue import Kind as FileKind
+from bot.domain.prompt.drawing_defaults import drawing_defaults
 from bot.domain.prompt.hygiene import Line, tidy, tidy_line
 from bot.domain.prompt.negative import listed_phrases, split_phrases
 from bot.domain.prompt.outcome import Findings, Parsed, Problem, Refusal
@@ -57,7 +59,8 @@ def _read(
     if findings.problems:
         problems = tuple(sorted(findings.problems, key=lambda problem: problem.start))
         return Refusal(problems=problems, typed=line.text), findings.edited(line.text)
-    return Parsed(request=request, notes=tuple(findings.notes), canonical=render(request, defaults)), None
+    canonical = render(request, reading.defaults)
+    return Parsed(request=request, notes=tuple(findings.notes), canonical=canonical), None
 
 
 def _unread(text: str) -> Refusal:
@@ -87,8 +90,12 @@ class _Reading:
 
     def request(self) -> ImageRequest:
         """The request as far as it can be read; worthless when `findings` has problems."""
-        prompt, negative, loras = self._words()
+        model = self._model()
+        self.defaults = drawing_defaults(model, self.defaults, caps=self.caps, catalogue=self.catalogue)
+        prompt, negative, tagged = self._words()
         width, height = self._size()
+        loras = self._loras(tagged)
+        self._check_loras(loras, model, prompt)
         return ImageRequest(
             prompt=prompt,
             negative_prompt=negative,
@@ -101,8 +108,8 @@ class _Reading:
             seed=self._seed(),
             subseed=self._whole("subseed"),
             subseed_strength=self._decimal("subseed-strength", 0.0),
-            model=self._name("model", self.catalogue.models),
-            loras=self._loras(loras),
+            model=model,
+            loras=loras,
             style=self._name("style", self.catalogue.styles),
             strength=self._strength(),
         )
@@ -225,12 +232,39 @@ class _Reading:
     def _loras(self, tagged: tuple[LoraUse, ...]) -> tuple[LoraUse, ...]:
         found = {use.name: use for use in tagged}
         for use in self.every["lora"]:
-            if lora := values.lora(use, flag_named("lora"), self.catalogue.loras, self.findings):
+            if lora := values.lora(use, flag_named("lora"), self.catalogue, self.findings):
                 found[lora.name] = lora
         if len(found) > self.caps.max_loras:
             place = (0, len(self.line))
             self.findings.refuse("too_many_loras", wording.too_many_loras(self.caps.max_loras), place)
         return tuple(found.values())
+
+    def _check_loras(self, loras: tuple[LoraUse, ...], model: str | None, prompt: str) -> None:
+        """Refuse those made for another architecture, and offer the words that the others listen to."""
+        fitting = self.catalogue.fitting(model)
+        for use in loras:
+            file = self.catalogue.file(FileKind.LORA, use.name)
+            if file is None:
+                continue
+            if use.name not in fitting:
+                self._refuse_lora(file, model, fitting)
+            elif file.trigger_words and not any(
+                word.casefold() in prompt.casefold() for word in file.trigger_words
+            ):
+                self.findings.note("trigger_words", wording.trigger_words(file.name, file.trigger_words))
+
+    def _refuse_lora(self, file: ModelFile, model: str | None, fitting: tuple[str, ...]) -> None:
+        """The flag or tag is not known any more, so the place is where its name stands in the line."""
+        ours = self.catalogue.architecture(FileKind.MODEL, model or self.catalogue.release.default_model)
+        near = nearest_names(file.name, fitting) or fitting[:SUGGESTIONS]
+        at = self.line.find(file.name)
+        place = (at, at + len(file.name)) if at >= 0 else (0, len(self.line))
+        message = wording.unfit_lora(file.name, file.architecture, ours, near)
+        self.findings.refuse("unfit_lora", message, place)
+
+    def _model(self) -> str | None:
+        use = self.last.get("model")
+        return values.model(use, flag_named("model"), self.catalogue, self.findings) if use else None
 
     def _whole(self, name: str) -> int | None:
         use = self.last.get(name)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bot.domain.prompt import wording
-from bot.domain.prompt.catalogue import Catalogue, Construct, find_name, nearest_names
+from bot.domain.prompt.catalogue import Catalogue, Construct, Kind, nearest_names
 from bot.domain.prompt.outcome import Findings
 from bot.domain.prompt.tokens import Prompt
-from bot.domain.prompt.values import decimal_of, weighed_lora
+from bot.domain.prompt.values import decimal_of, no_such_lora, weighed_lora
 from bot.domain.request import LoraUse
 
 TAG = re.compile(r"<(lora|lyco|hypernet):([^<>:]*)(?::([^<>]*))?>", re.IGNORECASE)
@@ -77,10 +77,10 @@ def _tagged_lora(
     tag: re.Match[str], prompt: Prompt, catalogue: Catalogue, findings: Findings
 ) -> LoraUse | None:
     typed, weight = tag[2].strip(), (tag[3] or "1").split(":")[0].strip()
-    known, number = find_name(typed, catalogue.loras), decimal_of(weight)
+    known, number = catalogue.find(Kind.LORA, typed), decimal_of(weight)
     if known and number is not None:
         return weighed_lora(known, number, findings)
-    near = nearest_names(typed, catalogue.loras)
+    near = nearest_names(typed, catalogue.names(Kind.LORA))
     correct = known or (near[0] if near else None)
     text = f"<lora:{correct}:{1 if number is None else number:g}>" if correct else " "
     if known:
@@ -89,7 +89,7 @@ def _tagged_lora(
             findings, prompt, tag.span(3), code="bad_lora_weight", message=message, text=text, edit=tag.span()
         )
     else:
-        message = wording.unknown_lora(typed, near)
+        message = no_such_lora(typed, near, catalogue)
         _refuse(
             findings, prompt, tag.span(2), code="unknown_lora", message=message, text=text, edit=tag.span()
         )

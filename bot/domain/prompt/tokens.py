@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.domain.prompt.catalogue import Catalogue, plain_name
+from bot.domain.prompt.catalogue import Kind as FileKind
 from bot.domain.prompt.quoting import closing_quotes, quoted_end, unwrap
 from bot.domain.prompt.schema import Flag, Kind, find_flag
 
@@ -163,7 +164,9 @@ def _value_at(
 
 
 def _names(flag: Flag, catalogue: Catalogue) -> tuple[str, ...]:
-    named = {"sampler": catalogue.samplers, "model": catalogue.models, "style": catalogue.styles}
+    if flag.name == "model":
+        return catalogue.names(FileKind.MODEL)
+    named = {"sampler": catalogue.samplers, "style": catalogue.styles}
     return named.get(flag.name, ())
 
 

@@ -4,7 +4,8 @@ import re
 from fractions import Fraction
 
 from bot.domain.prompt import wording
-from bot.domain.prompt.catalogue import find_name, nearest_names
+from bot.domain.prompt.catalogue import Catalogue, find_name, nearest_names
+from bot.domain.prompt.catalogue import Kind as FileKind
 from bot.domain.prompt.outcome import Findings
 from bot.domain.prompt.schema import Flag, Kind
 from bot.domain.prompt.sizes import simple_ratio
@@ -122,7 +123,32 @@ def name(use: FlagUse, flag: Flag, names: tuple[str, ...], findings: Findings) -
     return known
 
 
-def lora(use: FlagUse, flag: Flag, names: tuple[str, ...], findings: Findings) -> LoraUse | None:
+def model(use: FlagUse, flag: Flag, catalogue: Catalogue, findings: Findings) -> str | None:
+    """The endpoint's name for a model; else a problem that says why not, with the three nearest."""
+    value = present(use, flag, findings)
+    if value is None:
+        return None
+    known = catalogue.find(FileKind.MODEL, value)
+    if known is None:
+        near = nearest_names(value, catalogue.names(FileKind.MODEL))
+        reason = catalogue.refusal(FileKind.MODEL, value)
+        message = (
+            wording.refused_file("model", value, reason, near)
+            if reason
+            else wording.unknown_name(flag, value, near)
+        )
+        edit = (use.start, use.end, f"{flag.spelled} {quoted_name(near[0])} " if near else " ")
+        findings.refuse("refused_name" if reason else "unknown_name", message, _place(use), edit=edit)
+    return known
+
+
+def no_such_lora(typed: str, near: tuple[str, ...], catalogue: Catalogue) -> str:
+    """Why a LoRA is not to be had: it is not there, or it may not be used."""
+    reason = catalogue.refusal(FileKind.LORA, typed)
+    return wording.refused_file("LoRA", typed, reason, near) if reason else wording.unknown_lora(typed, near)
+
+
+def lora(use: FlagUse, flag: Flag, catalogue: Catalogue, findings: Findings) -> LoraUse | None:
     """`--lora name:0.8`; the weight is 1 when none is given."""
     value = present(use, flag, findings)
     if value is None:
@@ -131,13 +157,14 @@ def lora(use: FlagUse, flag: Flag, names: tuple[str, ...], findings: Findings) -
     if not colon:
         typed_name, weight = value, "1"
     number = decimal_of(weight)
-    known = find_name(typed_name, names)
+    known = catalogue.find(FileKind.LORA, typed_name)
     if known is None or number is None:
-        near = nearest_names(typed_name, names)
+        near = nearest_names(typed_name, catalogue.names(FileKind.LORA))
         correct = known or (near[0] if near else None)
         spelled = f"--lora {quoted_name(f'{correct}:{number or 1:g}')} " if correct else " "
-        message = wording.unknown_lora(typed_name, near) if known is None else wording.bad_lora_weight(weight)
-        code = "unknown_lora" if known is None else "bad_lora_weight"
+        unknown = known is None
+        message = no_such_lora(typed_name, near, catalogue) if unknown else wording.bad_lora_weight(weight)
+        code = "unknown_lora" if unknown else "bad_lora_weight"
         findings.refuse(code, message, _place(use), edit=(use.start, use.end, spelled))
         return None
     return weighed_lora(known, number, findings)

@@ -72,6 +72,21 @@ def unknown_lora(name: str, nearest: Iterable[str]) -> str:
     return f'There is no LoRA "{shortened(name)}" here.{_did_you_mean(nearest)}'
 
 
+def refused_file(kind: str, name: str, reason: str, nearest: Iterable[str]) -> str:
+    return f'The {kind} "{shortened(name)}" cannot be used: {reason}.{_did_you_mean(nearest)}'
+
+
+def unfit_lora(name: str, theirs: str, ours: str, nearest: Iterable[str]) -> str:
+    made_for = f'The LoRA "{shortened(name)}" was made for {theirs}, and the model is {ours}.'
+    return f"{made_for}{_did_you_mean(nearest) or ' No LoRA here fits that model.'}"
+
+
+def trigger_words(name: str, words: Iterable[str]) -> str:
+    """Words that a LoRA was trained on; without them it may change little."""
+    listed = ", ".join(f'"{word}"' for word in words)
+    return f"The LoRA {shortened(name)} listens to {listed}; the prompt has none of it."
+
+
 def too_many_loras(limit: int) -> str:
     return f"One picture takes at most {limit} LoRAs."
 
