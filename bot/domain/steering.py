@@ -5,7 +5,7 @@ and it is handed back as soon as an instance runs or nothing is left to draw.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -58,7 +58,7 @@ class Asked:
     words: str = ""
     id: str = ""
     at: float = 0.0
-    response_url: str = ""
+    response_url: str = field(default="", repr=False)
 
     @classmethod
     def of(cls, event: object) -> Self:
