@@ -20,7 +20,10 @@ def policy_of(config: Config, *, times: Times) -> Policy:
         times=dataclasses.replace(times, retention_days=config["IMAGINE_RETENTION_DAYS"]),
         defaults=Defaults(width=side, height=side, steps=config["IMAGINE_STEPS"]),
         caps=Caps(max_pixels=config["IMAGINE_MAX_PIXELS"]),
-        catalogue=Catalogue(models=tuple(sorted(config["IMAGINE_MODEL"]))),
+        catalogue=Catalogue(
+            models=tuple(sorted(config["IMAGINE_MODEL"])),
+            commercial_only=config["IMAGINE_FORBID_NON_COMMERCIAL"],
+        ),
         vary_strength=config["IMAGINE_VARY_STRENGTH"],
         rate=Rate(dollars_per_hour=config["IMAGINE_DOLLARS_PER_HOUR"]),
         daily_limit=config["IMAGINE_DAILY_GPU_SECONDS"] * 1000,

@@ -25,6 +25,7 @@ from bot.domain.request import ImageRequest
 from bot.ports import Guard
 from bot.services.core import Caller, Core
 from bot.services.gallery import find_job, find_picture, today
+from bot.services.offers import offered
 from bot.services.settings import Settings
 
 HARD_STOP = 2.0
@@ -67,7 +68,7 @@ class Order:
 def imagine(core: Core, caller: Caller, *, text: str, source_key: str, sink: Address) -> Accepted:
     """Accept a typed line. Raises PromptRefused, Refused."""
     policy = core.policy
-    parsed = parse(text, defaults=policy.defaults, caps=policy.caps, catalogue=policy.catalogue)
+    parsed = parse(text, defaults=policy.defaults, caps=policy.caps, catalogue=offered(core))
     if isinstance(parsed, Refusal):
         raise PromptRefused(parsed)
     notes = tuple(note.message for note in parsed.notes)

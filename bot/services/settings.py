@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.domain.errors import CellMoved
+from bot.domain.prompt.catalogue import Release
+from bot.domain.prompt.release_file import read_release
 from bot.domain.times import Times
 from bot.ports import Cell, Cells, Look
 
 SETTINGS = "settings"
 ENDPOINT = "endpoint"
+CATALOGUE = "catalogue"
 VIRTUAL_TIME = "virtual_time"
 """The counter that holds the highest tag admitted so far, in GPU-milliseconds."""
 
@@ -38,12 +41,13 @@ class Bulletin:
         self._turn = threading.Lock()
         self._look: Look | None = None
         self._seen_at = 0.0
+        self._release: tuple[Cell, Release] | None = None
 
     def look(self, cells: Cells, *, now: float, times: Times) -> Look:
         """The rows, at most `times.settings_for` seconds old. Raises PeerError."""
         with self._turn:
             if self._look is None or not 0 <= now - self._seen_at < times.settings_for:
-                self._look = cells.look((SETTINGS, ENDPOINT), counters=(VIRTUAL_TIME,))
+                self._look = cells.look((SETTINGS, ENDPOINT, CATALOGUE), counters=(VIRTUAL_TIME,))
                 self._seen_at = now
             return self._look
 
@@ -57,6 +61,16 @@ class Bulletin:
         """What was last written about the endpoint, None when nothing was. Raises PeerError."""
         cell = self.look(cells, now=now, times=times).cells.get(ENDPOINT)
         return None if cell is None else cell.value
+
+    def release(self, cells: Cells, *, now: float, times: Times) -> Release | None:
+        """The model files behind the endpoint, None while nobody has told. Raises PeerError."""
+        cell = self.look(cells, now=now, times=times).cells.get(CATALOGUE)
+        if cell is None:
+            return None
+        read = self._release
+        if read is None or read[0].version != cell.version:
+            self._release = read = cell, read_release(cell.value)
+        return read[1]
 
     def forget(self) -> None:
         """Look again the next time: this process has changed something."""

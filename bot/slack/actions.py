@@ -12,6 +12,7 @@ from bot.domain.errors import Refused
 from bot.domain.job import Address
 from bot.services import control, gallery, intake
 from bot.services.core import Caller
+from bot.services.offers import defaults_of
 from bot.slack import notices
 from bot.slack.blocks import Message
 from bot.slack.controls import CONTROLS, Action, Target
@@ -115,7 +116,7 @@ def more(door: Door, caller: Caller, pressed: Pressed) -> Message:
     if job.deleted_at is not None:
         raise Refused("deleted")
     if pressed.target.entry == "details":
-        return notices.details(job, door.core.policy.defaults)
+        return notices.details(job, defaults_of(door.core, job.request))
     if job.person != caller.user and not caller.is_admin:
         raise Refused("not_yours")
     return notices.confirm_delete(job.id)

@@ -27,6 +27,7 @@ from bot.domain.steering import Command as Steer
 from bot.domain.transitions import is_open
 from bot.services import admin, checkup, control, gallery, intake, steering
 from bot.services.core import Caller
+from bot.services.offers import offered
 from bot.services.stages import stage_of
 from bot.slack import notices
 from bot.slack.blocks import Message
@@ -88,7 +89,7 @@ def _run(door: Door, caller: Caller, typed: Typed, command: Command) -> Message 
         case Draw(text=text):
             return _draw(door, caller, typed, text)
         case Help(topic=topic):
-            return notices.page(help_lines(topic, catalogue=door.core.policy.catalogue))
+            return notices.page(help_lines(topic, catalogue=offered(door.core)))
         case Info():
             return notices.overview(gallery.overview(door.core, caller))
         case Show(job_ref=ref):
@@ -146,7 +147,7 @@ def _job_ref(door: Door, caller: Caller, ref: str) -> str:
 
 
 def _models(door: Door, kind: str, search: str | None) -> Message:
-    lines = help_lines(kind, catalogue=door.core.policy.catalogue)
+    lines = help_lines(kind, catalogue=offered(door.core))
     if search is None:
         return notices.page(lines)
     found = [line for line in lines if search.casefold() in line.casefold()]
