@@ -1,0 +1,1 @@
+"""Container images: built here or in the account, tried, and kept in ECR by digest."""

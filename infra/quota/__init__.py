@@ -1,0 +1,1 @@
+"""Service quotas that endpoints and trainings need, by their exact names."""

@@ -1,0 +1,57 @@
+"""Stands in for docker, podman and buildah on PATH: writes down what it was told and pushes into moto.
+
+Told by environment: FAKE_LOG (a JSON line per call), FAKE_PORT (what `port` says), FAKE_ARCHITECTURE,
+FAKE_AWS_URL (where a push goes).
+"""
+
+import json
+import os
+import sys
+import urllib.request
+from pathlib import Path
+
+MEDIA = "application/vnd.docker.distribution.manifest.v2+json"
+
+
+def main() -> None:
+    words = sys.argv[1:]
+    said = sys.stdin.read() if "--password-stdin" in words else ""
+    with Path(os.environ["FAKE_LOG"]).open("a") as log:
+        log.write(json.dumps({"program": os.environ["FAKE_NAME"], "words": words, "said": said}) + "\n")
+    if "inspect" in words:
+        print(_inspected())
+    if words[0] == "run":
+        print("c0ffee")
+    if words[0] == "port":
+        print(f"127.0.0.1:{os.environ['FAKE_PORT']}")
+    if "push" in words:
+        _push(words[-1].removeprefix("docker://"))
+
+
+def _inspected() -> str:
+    architecture = os.environ.get("FAKE_ARCHITECTURE", "amd64")
+    if os.environ["FAKE_NAME"] != "buildah":
+        return architecture
+    return json.dumps({"OCIv1": {"architecture": architecture, "config": {}}})
+
+
+def _push(reference: str) -> None:
+    repository, _, tag = reference.partition("/")[2].partition(":")
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MEDIA,
+        "config": {"digest": f"sha256:{repository}-{tag}"},
+        "layers": [],
+    }
+    image = {"repositoryName": repository, "imageTag": tag, "imageManifest": json.dumps(manifest)}
+    signed = "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/ecr/aws4_request"
+    headers = {
+        "Authorization": signed,
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921.PutImage",
+    }
+    url = os.environ["FAKE_AWS_URL"]
+    urllib.request.urlopen(urllib.request.Request(url, json.dumps(image).encode(), headers)).close()
+
+
+main()
