@@ -82,6 +82,25 @@ def inference_server(folder: Path, command: str) -> None:
         assert _eventually(lambda: _get(f"http://127.0.0.1:{port}/ping").status == 200)
 
 
+def own_models(folder: Path, command: str) -> None:
+    """A checkpoint of one's own, drawn by the diffusers engine: here the demo model's file, as any other."""
+    checkpoints = folder / "models" / "Stable-diffusion"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "mine.safetensors").symlink_to(ROOT / "container" / "embedded" / "model.safetensors")
+    port = free_port()
+    with _running(_here(command.replace("8081", str(port))), folder) as server:
+        assert _read_until(server, "engine diffusers")
+        assert _eventually(lambda: _get(f"http://127.0.0.1:{port}/ping").status == 200)
+        assert json.load(_get(f"http://127.0.0.1:{port}/ping"))["model"] == "mine.safetensors"
+
+
+def endpoint_cost(folder: Path, command: str) -> None:
+    ended = _run(_here(command), folder)
+
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(r"\$ +\d\.\d\d  in all", ended.stdout)
+
+
 def serve(folder: Path, command: str) -> None:
     """With the local Slack in Slack's place."""
     with LocalSlack(manifest=manifest()) as slack:
@@ -102,7 +121,9 @@ EXERCISED: dict[str, Callable[[Path, str], None]] = {
     '.venv/bin/imagine draw "a red apple --ar 16:9 --n 2 --seed 7" -o out/': draw,
     ".venv/bin/imagine config show": config_show,
     ".venv/bin/python -m container serve --port 8080": inference_server,
+    ".venv/bin/python -m container serve --models models --port 8081": own_models,
     ".venv/bin/imagine serve": serve,
+    ".venv/bin/imagine endpoint cost": endpoint_cost,
 }
 RUNNING_NOW = {"make test"}
 
