@@ -1,16 +1,20 @@
 """`inspect_file`: what a model file is, from its header alone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import SEEK_END
 from pathlib import Path
+from types import MappingProxyType
+from typing import BinaryIO
 
 from model_packaging.architecture import identify
 from model_packaging.errors import Unreadable
 from model_packaging.kinds import Architecture, Format, Kind, Prediction
+from model_packaging.layout import SAFE_SUFFIX
 from model_packaging.metadata import Facts, TriggerWord, facts_of
-from model_packaging.safetensors_header import read_header
+from model_packaging.safetensors_header import looks_safe, read_header_from
 from model_packaging.tensors import Tensors, parameters_of, precision_of
-from model_packaging.torch_file import is_torch_file, read_torch_file
+from model_packaging.torch_file import read_torch_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,40 +48,60 @@ class Inspection:
 
 
 def inspect_file(path: Path) -> Inspection:
-    """Read the header of a `.safetensors`, `.ckpt`, `.pt`, `.pth` or `.bin`; no weights, and nothing is
-    executed.
+    """Read the header of a `.safetensors`, `.ckpt`, `.pt`, `.pth` or `.bin`; no weights; nothing is executed.
 
     Raises `Unreadable` (with `BadHeader`) or `Hostile`.
     """
-    if is_torch_file(path):
-        pickled = read_torch_file(path)
-        tensors = {name: stored.tensor for name, stored in pickled.tensors.items()}
-        return _inspection(
-            path, file_format=pickled.format, tensors=tensors, metadata={}, notes=pickled.notes
-        )
-    header = read_header(path)
-    return _inspection(path, file_format=Format.SAFETENSORS, tensors=header.tensors, metadata=header.metadata)
-
-
-def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        with path.open("rb") as file:
+            return inspect_open(file, path)
     except OSError as error:
         raise Unreadable("unreadable", f"{path} cannot be read: {error.strerror}") from error
+
+
+def inspect_open(file: BinaryIO, path: Path) -> Inspection:
+    """The same for a file that is open and can seek, called `path`."""
+    size = file.seek(0, SEEK_END)
+    file.seek(0)
+    if path.suffix == SAFE_SUFFIX or looks_safe(file.read(9)):
+        file.seek(0)
+        return inspect_stream(file.read, path, size)
+    pickled = read_torch_file(file)
+    return _inspection(
+        path,
+        size=size,
+        file_format=pickled.format,
+        tensors={name: stored.tensor for name, stored in pickled.tensors.items()},
+        notes=pickled.notes,
+    )
+
+
+def inspect_stream(read: Callable[[int], bytes], path: Path, size: int) -> Inspection:
+    """The same for safetensors from the beginning of a stream of `size` bytes."""
+    header = read_header_from(read, size)
+    return _inspection(
+        path,
+        size=size,
+        file_format=Format.SAFETENSORS,
+        tensors=header.tensors,
+        metadata=header.metadata,
+        notes=() if path.suffix == SAFE_SUFFIX else ("it is safetensors under another name",),
+    )
 
 
 def _inspection(
     path: Path,
     *,
+    size: int,
     file_format: Format,
     tensors: Tensors,
-    metadata: Mapping[str, str],
-    notes: tuple[str, ...] = (),
+    notes: tuple[str, ...],
+    metadata: Mapping[str, str] = MappingProxyType({}),
 ) -> Inspection:
     identity, facts = identify(tensors, metadata), facts_of(metadata)
     return Inspection(
         path=path,
-        size=_size(path),
+        size=size,
         format=file_format,
         kind=identity.kind,
         architecture=identity.architecture,

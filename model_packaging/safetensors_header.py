@@ -10,12 +10,13 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from model_packaging.errors import BadHeader, Unreadable
+from model_packaging.stand_ins import refuse_stand_in
 from model_packaging.tensors import BITS, Tensor
 
 MOST_BYTES = 16_000_000
@@ -47,13 +48,22 @@ def read_header(path: Path) -> Header:
     """Raises `BadHeader` with a reason, or `Unreadable` where the file cannot be opened."""
     try:
         with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            length = _length(file.read(9), size)
-            file.seek(8)
-            text = file.read(length)
+            return read_header_from(file.read, os.fstat(file.fileno()).st_size)
     except OSError as error:
         raise Unreadable("unreadable", f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_header_from(read: Callable[[int], bytes], size: int) -> Header:
+    """The same from a stream of `size` bytes, read from its beginning and no further than the header."""
+    start = read(9)
+    length = _length(start, size)
+    text = start[8:] + read(length - 1)
     return parse_header(text, body_size=size - 8 - length)
+
+
+def looks_safe(start: bytes) -> bool:
+    """Whether nine bytes may begin a safetensors file: a length that is none too large, then a brace."""
+    return start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= MOST_BYTES
 
 
 def parse_header(text: bytes, *, body_size: int) -> Header:
@@ -73,6 +83,7 @@ def parse_header(text: bytes, *, body_size: int) -> Header:
 
 def _length(start: bytes, size: int) -> int:
     """Of the JSON, once it is sure that there is some."""
+    refuse_stand_in(start)
     if start.startswith(PICKLE_STARTS):
         raise BadHeader("pickle", "this is a pickle under a false name; rename it to .ckpt and convert it")
     if len(start) < 9:
@@ -88,7 +99,7 @@ def _length(start: bytes, size: int) -> int:
 
 
 def _measure(text: bytes) -> None:
-    """Depth and number of names, before anything is built from them. What is no JSON is left to the parser."""
+    """Depth and number of names, before anything is built. What is no JSON is left to the parser."""
     depth, names, position = 0, 0, 0
     while token := _TOKEN.match(text, position):
         position = token.end()

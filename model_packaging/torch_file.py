@@ -5,15 +5,13 @@ later, and the older one, in which the pickles and then the storages follow each
 """
 
 import io
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from io import SEEK_END
 from typing import Any, BinaryIO
 
 from model_packaging.errors import Hostile, Unreadable
 from model_packaging.kinds import Format
-from model_packaging.layout import SAFE_SUFFIX
 from model_packaging.pickle_opcodes import (
     TENSOR_GLOBALS,
     Built,
@@ -23,6 +21,7 @@ from model_packaging.pickle_opcodes import (
     Pickled,
     read_pickle,
 )
+from model_packaging.stand_ins import refuse_stand_in
 from model_packaging.tensors import BITS, Tensor
 from model_packaging.torch_zip import MOST_PICKLE_BYTES, Entry, is_zip, open_torch_zip
 
@@ -31,8 +30,11 @@ MOST_VISITED = 200_000
 DEEPEST = 8
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
+LEGACY_PICKLES = 5
 WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "module", "model", "model_ema")
 """Under which names programs put the weights among other things; the first that is there counts."""
+MOST_STATED = 100
+MOST_TEXT = 500
 EMA = ("model_ema.",)
 
 _DTYPES = {
@@ -74,6 +76,12 @@ class StoredTensor:
     stride: tuple[int, ...]
 
     @property
+    def span(self) -> int:
+        """Elements of the storage from the tensor's first to its last."""
+        steps = zip(self.tensor.shape, self.stride, strict=True)
+        return 1 + sum((size - 1) * stride for size, stride in steps) if self.tensor.elements else 0
+
+    @property
     def is_contiguous(self) -> bool:
         expected = 1
         for size, stride in zip(reversed(self.tensor.shape), reversed(self.stride), strict=True):
@@ -87,36 +95,43 @@ class StoredTensor:
 class TorchFile:
     """`tensors` by name, unwrapped; `storages` by key; `left_out`: names of what is no tensor of the model.
 
-    `notes`: sentences for people.
+    `stated`: the short texts and numbers among that, as text. `notes`: sentences for people.
     """
 
     format: Format
     tensors: Mapping[str, StoredTensor]
     storages: Mapping[str, Entry]
     left_out: tuple[str, ...]
+    stated: Mapping[str, str]
     notes: tuple[str, ...]
 
 
-def is_torch_file(path: Path) -> bool:
-    """Whether to read it as one: every model file that neither is called safetensors nor looks like it."""
-    if path.suffix == SAFE_SUFFIX:
-        return False
-    try:
-        with path.open("rb") as file:
-            start = file.read(9)
-    except OSError as error:
-        raise Unreadable("unreadable", f"{path} cannot be read: {error.strerror}") from error
-    return not (start[8:] == b"{" and start[5:8] == b"\0\0\0")
+def read_torch_file(file: BinaryIO) -> TorchFile:
+    """Raises `Unreadable` or `Hostile`, both with what and where. `file` can seek."""
+    file.seek(0)
+    start = file.read(512)
+    refuse_stand_in(start)
+    return _read_zip(file) if is_zip(start) else _read_legacy(file, start)
 
 
-def read_torch_file(path: Path) -> TorchFile:
-    """Raises `Unreadable` or `Hostile`, both with what and where."""
+def pickle_in(file: BinaryIO, *, at_most: int) -> bytes:
+    """The bytes of the pickle, for somebody else's opinion; b"" where it is longer than `at_most`."""
+    file.seek(0)
+    start = file.read(4)
+    file.seek(0)
+    content = open_torch_zip(file).pickle if is_zip(start) else _pickles_of(file.read(at_most))
+    return content if len(content) <= at_most else b""
+
+
+def _pickles_of(content: bytes) -> bytes:
+    """Without the numbers behind the five pickles of an old file; all of it where they cannot be followed."""
+    source = io.BytesIO(content)
     try:
-        with path.open("rb") as file:
-            start = file.read(512)
-            return _read_zip(file) if is_zip(start) else _read_legacy(file, start)
-    except OSError as error:
-        raise Unreadable("unreadable", f"{path} cannot be read: {error.strerror}") from error
+        for _ in range(LEGACY_PICKLES):
+            read_pickle(source)
+    except (Unreadable, Hostile):
+        return content
+    return content[: source.tell()]
 
 
 def _read_zip(file: BinaryIO) -> TorchFile:
@@ -148,7 +163,7 @@ def _read_legacy(file: BinaryIO, start: bytes) -> TorchFile:
 def _legacy_storages(file: BinaryIO, offset: int, keys: list[str], model: Pickled) -> dict[str, Entry]:
     """Each storage: its count of elements in 8 bytes, then the elements."""
     used = _storages(model)
-    size = os.fstat(file.fileno()).st_size
+    size = file.seek(0, SEEK_END)
     found: dict[str, Entry] = {}
     for key in keys:
         if key not in used or key in found:
@@ -206,6 +221,7 @@ def _torch_file(file_format: Format, pickled: Pickled, storages: Mapping[str, En
         tensors=collected.tensors,
         storages=storages,
         left_out=tuple(collected.left_out),
+        stated=collected.stated,
         notes=_notes(training, collected),
     )
 
@@ -227,6 +243,7 @@ class _Collected:
     def __init__(self) -> None:
         self.tensors: dict[str, StoredTensor] = {}
         self.left_out: list[str] = []
+        self.stated: dict[str, str] = {}
         self._visited = 0
 
     def unwrap(self, root: Any) -> None:
@@ -237,7 +254,9 @@ class _Collected:
         inner = next((value for key, value in pairs if type(key) is str and key == wrapper), None)
         if wrapper is None or not _pairs(inner):
             return self._collect(pairs, prefix="", depth=0)
-        self.left_out += [name for name in names if name != wrapper]
+        for key, value in pairs:
+            if key != wrapper:
+                self._leave_out(str(key) if type(key) in {str, int} else "?", value)
         return self._collect(_pairs(inner), prefix="", depth=0)
 
     def _collect(self, pairs: list[tuple[Any, Any]], *, prefix: str, depth: int) -> None:
@@ -251,7 +270,13 @@ class _Collected:
             elif (inner := _pairs(value)) and depth < DEEPEST:
                 self._collect(inner, prefix=f"{name}.", depth=depth + 1)
             else:
-                self.left_out.append(name)
+                self._leave_out(name, value)
+
+    def _leave_out(self, name: str, value: Any) -> None:
+        self.left_out.append(name)
+        text = str(value)[:MOST_TEXT] if type(value) in {str, int, float, bool} else ""
+        if text and len(self.stated) < MOST_STATED:
+            self.stated[name] = text
 
     def _add(self, name: str, stored: StoredTensor) -> None:
         if self.tensors.get(name, stored) != stored:

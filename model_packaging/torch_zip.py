@@ -5,16 +5,18 @@ Zip readers differ in what they believe (the directory at the end, or the header
 scanners have been misled by that: here both must agree.
 """
 
-import os
 import struct
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import SEEK_END
 from typing import BinaryIO
 
 from model_packaging.errors import Hostile, Unreadable
 
+CHUNK = 4 * 2**20
 MOST_DIRECTORY_BYTES = 4 * 2**20
 MOST_PICKLE_BYTES = 64 * 2**20
 _END = b"PK\x05\x06"
@@ -42,7 +44,7 @@ class TorchZip:
 
 def open_torch_zip(file: BinaryIO) -> TorchZip:
     """Raises `Unreadable` or `Hostile`."""
-    size = os.fstat(file.fileno()).st_size
+    size = file.seek(0, SEEK_END)
     _bound_directory(file, size)
     try:
         with zipfile.ZipFile(file) as archive:
@@ -163,3 +165,17 @@ def _require_little_endian(archive: zipfile.ZipFile, top: str, entries: Mapping[
 
 def is_zip(start: bytes) -> bool:
     return start.startswith(b"PK\x03\x04")
+
+
+def check_sums(file: BinaryIO, storages: Mapping[str, Entry]) -> None:
+    """Read every number against its CRC-32. Raises `Unreadable`."""
+    for key, entry in storages.items():
+        file.seek(entry.offset)
+        left, crc = entry.size, 0
+        while left and (content := file.read(min(left, CHUNK))):
+            crc = zlib.crc32(content, crc)
+            left -= len(content)
+        if entry.crc is not None and crc != entry.crc:
+            raise Unreadable(
+                "crc", f"the numbers of storage {key[:40]!r} are damaged; download the file again"
+            )

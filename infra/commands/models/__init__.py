@@ -7,19 +7,38 @@ from collections.abc import Callable
 
 from infra.commands.models import (
     add,
+    convert,
     diff,
     download,
     edit,
     fetch,
+    init,
+    inspect,
     list_releases,
     pack,
     publish,
     remove,
     upload,
+    verify,
 )
 from model_packaging.errors import PackagingError
 
-VERBS = (fetch, pack, upload, list_releases, diff, download, remove, add, edit, publish)
+VERBS = (
+    init,
+    inspect,
+    verify,
+    convert,
+    fetch,
+    pack,
+    upload,
+    list_releases,
+    diff,
+    download,
+    remove,
+    add,
+    edit,
+    publish,
+)
 
 Run = Callable[[argparse.Namespace], int]
 

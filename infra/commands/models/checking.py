@@ -32,6 +32,8 @@ def check_archive(archive: Path, *, quiet: bool) -> None:
 
 def check_file(file: Path, path: str, *, quiet: bool) -> None:
     """One file, judged as it will lie at `path`: a hard link stands there for it. Raises `NotVerified`."""
+    from model_packaging.verification import verify_folder  # noqa: PLC0415  only moving needs it
+
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".checked-") as folder:
         place = Path(folder, path)
         place.parent.mkdir(parents=True)
@@ -39,7 +41,7 @@ def check_file(file: Path, path: str, *, quiet: bool) -> None:
             place.hardlink_to(file)
         except OSError:
             shutil.copyfile(file, place)
-        check_folder(Path(folder), quiet=quiet)
+        _judge(verify_folder(Path(folder), is_whole=False), quiet=quiet)
 
 
 def _judge(report: "Report", *, quiet: bool) -> None:
