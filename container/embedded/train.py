@@ -1,7 +1,8 @@
 """Rebuilds the embedded model: `python -m container.embedded.train --art ART --work WORK STAGE`.
 
-Stages: vae, detail, latents, text, unet, export; detail may come at any time after vae. Each resumes from its
-last checkpoint in WORK. `start` fills an empty WORK from exported weights instead.
+Stages: vae, detail, latents, text, unet, export; detail may come at any time after vae, and upscaler, which
+writes its own files, after detail. Each resumes from its last checkpoint in WORK. `start` fills an empty WORK
+from exported weights instead.
 docs/embedded-model.md says where the art comes from and what each stage costs.
 """
 
@@ -15,15 +16,17 @@ import torch
 from container.embedded.training.art import load_things
 from container.embedded.training.checkpoint import Run
 from container.embedded.training.detail import DETAIL_STEPS, train_detail
-from container.embedded.training.export import Trained, export_model
+from container.embedded.training.export import Trained, export_model, export_upscaler
 from container.embedded.training.latents import encode_scenes
 from container.embedded.training.start import start_from
 from container.embedded.training.text import train_text
 from container.embedded.training.unet import PEAK_RATE, UNET_STEPS, train_unet
+from container.embedded.training.upscaler import ART_SIDE, UPSCALER_STEPS, train_upscaler
 from container.embedded.training.vae import train_vae
 
 VAE_STEPS = 2_700
 TEXT_STEPS = 2_400
+_CONTAINER = Path(__file__).parents[1]
 
 
 def main() -> None:
@@ -41,6 +44,17 @@ def main() -> None:
     vae = train_vae(things, run, steps=VAE_STEPS)
     if arguments.stage == "detail":
         train_detail(things, vae, run, steps=arguments.detail_steps, minutes=arguments.minutes)
+    if arguments.stage == "upscaler":
+        detail = train_detail(things, vae, run, steps=0)
+        network = train_upscaler(
+            load_things(arguments.art, pixels=ART_SIDE),
+            vae,
+            detail,
+            run,
+            steps=arguments.upscaler_steps,
+            minutes=arguments.minutes,
+        )
+        export_upscaler(network, out=arguments.out or _CONTAINER / "upscaling")
     if arguments.stage in ("latents", "text", "unet"):
         buckets = encode_scenes(things, vae, run)
     if arguments.stage == "text":
@@ -58,23 +72,25 @@ def main() -> None:
         model, vocabulary = train_unet(things, (), run, steps=0)
         detail = train_detail(things, vae, run, steps=0)
         trained = Trained(vae=vae, detail=detail, model=model, vocabulary=vocabulary)
-        export_model(things, trained, out=arguments.out)
+        export_model(things, trained, out=arguments.out or _CONTAINER / "embedded")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stage", choices=["vae", "detail", "latents", "text", "unet", "export", "start"])
+    stages = ["vae", "detail", "upscaler", "latents", "text", "unet", "export", "start"]
+    parser.add_argument("stage", choices=stages)
     parser.add_argument("--art", type=Path, required=True, help="folder of the unpacked npm packages")
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent, help="folder for the exported files"
-    )
+    parser.add_argument("--out", type=Path, help="folder for the exported files, else where they are used")
     parser.add_argument("--from", dest="start", type=Path, help="an exported model.safetensors to go on from")
     parser.add_argument("--detail-steps", type=int, default=DETAIL_STEPS)
+    parser.add_argument("--upscaler-steps", type=int, default=UPSCALER_STEPS)
     parser.add_argument("--text-steps", type=int, default=TEXT_STEPS)
     parser.add_argument("--unet-steps", type=int, default=UNET_STEPS)
     parser.add_argument(
-        "--minutes", type=float, help="train unet or detail for so long from now, instead of for some steps"
+        "--minutes",
+        type=float,
+        help="train unet, detail or upscaler for so long from now, instead of for some steps",
     )
     parser.add_argument(
         "--peak-rate", type=float, default=PEAK_RATE, help="highest learning rate of the unet"

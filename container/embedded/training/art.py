@@ -214,9 +214,12 @@ _ALIASES = {
 }
 
 
-def load_things(art: Path) -> tuple[Thing, ...]:
-    """Read the chosen things from the unpacked art packages below `art`, in Unicode's emoji order."""
-    sources = _Sources(art)
+def load_things(art: Path, *, pixels: int = ART_PIXELS) -> tuple[Thing, ...]:
+    """Read the chosen things from the unpacked art packages below `art`, in Unicode's emoji order.
+
+    Their pictures have `pixels` a side; the 3D renders are stored at 256 and enlarged beyond that.
+    """
+    sources = _Sources(art, pixels)
     chosen = [entry for entry in sources.entries if _is_chosen(entry, sources.name_of(entry))]
     short_names = Counter(name for entry in chosen for name in _short_names(entry))
     taken = {_spoken(sources.name_of(entry)) for entry in chosen}
@@ -233,7 +236,8 @@ def load_things(art: Path) -> tuple[Thing, ...]:
 
 
 class _Sources:
-    def __init__(self, art: Path) -> None:
+    def __init__(self, art: Path, pixels: int) -> None:
+        self._pixels = pixels
         packages = {json.loads(p.read_text())["name"]: p.parent for p in art.glob("*/package/package.json")}
         self._svg = {
             "noto": _IconSet(packages["@iconify-json/noto"]),
@@ -250,9 +254,14 @@ class _Sources:
 
     def pictures(self, entry: dict[str, str]) -> dict[str, Image.Image]:
         key = _codepoints(entry["unified"])
-        found = {style: icons.picture(key) for style, icons in self._svg.items() if key in icons.names}
+        found = {
+            style: icons.picture(key, self._pixels)
+            for style, icons in self._svg.items()
+            if key in icons.names
+        }
         if key in self._renders:
-            found["3d"] = Image.open(self._renders[key]).convert("RGBA").resize((ART_PIXELS, ART_PIXELS))
+            size = self._pixels, self._pixels
+            found["3d"] = Image.open(self._renders[key]).convert("RGBA").resize(size)
         return found
 
 
@@ -266,13 +275,13 @@ class _IconSet:
         chars = json.loads((package / "chars.json").read_text())
         self.names = {_codepoints(char): name for char, name in chars.items() if name in self._bodies}
 
-    def picture(self, key: str) -> Image.Image:
+    def picture(self, key: str, pixels: int) -> Image.Image:
         body = self._bodies[self.names[key]]
         svg = (
             f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
             f'viewBox="0 0 {self._width} {self._height}">{body}</svg>'
         )
-        png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=ART_PIXELS, height=ART_PIXELS))
+        png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=pixels, height=pixels))
         return Image.open(io.BytesIO(png)).convert("RGBA")
 
 

@@ -31,6 +31,7 @@ from container.embedded.training.scenes import (
 )
 from container.embedded.training.thing import Thing
 from container.embedded.training.unet import TEXT_WIDTH, UNET_LAYERS, TextToLatent, Vocabulary
+from container.embedded.training.upscaler import Compact
 
 CLIP_TOKENS = 49_408
 OPSET = 17
@@ -58,9 +59,18 @@ def export_model(things: tuple[Thing, ...], trained: Trained, *, out: Path) -> N
     save_file(detail, out / "detail.safetensors", metadata={"format": "pt"})
     for file in out.glob("*.safetensors"):
         file.chmod(0o644)
-    _export_graphs({**modules, "detail": trained.detail.eval()}, out)
+    _export_graphs({**modules, "detail": trained.detail.eval()}, _graphs, out)
     thumbnail_sheet(things).save(out / "thumbnails.webp", quality=90, method=6, exact=True)
     (out / "vocabulary.json").write_text(json.dumps(known_words(things), indent=1, ensure_ascii=False) + "\n")
+
+
+def export_upscaler(network: Compact, *, out: Path) -> None:
+    """Write the upscaler's weights, under the names its architecture has everywhere, and its graph."""
+    out.mkdir(parents=True, exist_ok=True)
+    weights = {key: value.half().contiguous() for key, value in network.state_dict().items()}
+    save_file(weights, out / "tiny_4x.safetensors", metadata={"format": "pt"})
+    (out / "tiny_4x.safetensors").chmod(0o644)
+    _export_graphs({"upscaler": network.eval()}, _upscaler_graph, out)
 
 
 def single_file(modules: dict[str, nn.Module]) -> dict[str, Tensor]:
@@ -110,9 +120,11 @@ def _thumbnail(picture: Image.Image) -> Image.Image:
 
 
 def ldm_key(part: str, key: str) -> str:
-    """The exported name of a tensor of the part "text", "unet", "vae" or "detail"."""
+    """The exported name of a tensor of the part "text", "unet", "vae", "detail" or "upscaler"."""
     if part == "detail":
         return f"detail.{key}"
+    if part == "upscaler":
+        return key
     if part == "unet":
         return unet_key(key, layers=UNET_LAYERS)
     return vae_key(key) if part == "vae" else text_key(key)
@@ -165,13 +177,15 @@ class _Graph:
     free_axes: dict[str, dict[int, str]]
 
 
-def _export_graphs(modules: dict[str, nn.Module], out: Path) -> None:
+def _export_graphs(
+    modules: dict[str, nn.Module], graphs: Callable[[dict[str, nn.Module]], tuple[_Graph, ...]], out: Path
+) -> None:
     """Write the graphs, traced over copies with random weights, since equal weights would be merged."""
     modules = {part: copy.deepcopy(module) for part, module in modules.items()}
     for module in modules.values():
         for weight in module.parameters():
             nn.init.normal_(weight, std=0.02)
-    for graph in _graphs(modules):
+    for graph in graphs(modules):
         path = out / f"{graph.name}.onnx"
         names = list(graph.inputs)
         with warnings.catch_warnings(), torch.no_grad():
@@ -220,6 +234,12 @@ def _graphs(modules: dict[str, nn.Module]) -> tuple[_Graph, ...]:
             {"pictures": space},
         ),
     )
+
+
+def _upscaler_graph(modules: dict[str, nn.Module]) -> tuple[_Graph, ...]:
+    space = {0: "batch", 2: "height", 3: "width"}
+    pictures = {"pictures": torch.rand(2, 3, 16, 24)}
+    return (_Graph("tiny_4x", "upscaler", modules["upscaler"], pictures, {"pictures": space}),)
 
 
 def _drop_weights(path: Path, part: str, keys: set[str]) -> None:
