@@ -6,14 +6,19 @@ import io
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
-from container.embedded.networks import PIXELS_PER_LATENT, Array
+from container.embedded.networks import PIXELS_PER_LATENT
+from container.graphs import Array
+from container.upscaling.tiles import Network, enlarged
 
 Picture = NDArray[np.uint8]
 
 SHAPES = ((8, 8), (7, 9), (9, 7), (7, 10), (10, 7), (6, 10), (10, 6), (6, 11), (11, 6))
 """Latent shapes (height, width) the model draws natively: all near its trained number of pixels."""
+
+_CLEAR_SIDE = 128
+"""A drawn picture loses nothing when it is reduced to as many pixels as a square of this side has."""
 
 _MOST_STRETCH = 1.12
 """A picture whose sides are off by less is stretched; beyond that its background is extended."""
@@ -31,8 +36,8 @@ def to_pictures(decoded: Array) -> list[Picture]:
     return list(scaled.clip(0, 255).astype(np.uint8))
 
 
-def resized(picture: Picture, *, width: int, height: int) -> Picture:
-    """The picture at exactly this size: resampled, lightly sharpened, extended where need be."""
+def resized(picture: Picture, network: Network, *, width: int, height: int) -> Picture:
+    """The picture at exactly this size: smaller resampled, larger redrawn, extended where need be."""
     rows, columns = picture.shape[:2]
     stretch = (width / height) / (columns / rows)
     inner_w, inner_h = width, height
@@ -40,11 +45,16 @@ def resized(picture: Picture, *, width: int, height: int) -> Picture:
         inner_w = round(height * columns / rows)
     elif stretch < 1 / _MOST_STRETCH:
         inner_h = round(width * rows / columns)
-    image = Image.fromarray(picture).resize((inner_w, inner_h), Image.Resampling.LANCZOS)
-    factor = inner_w / columns
-    if factor > 1.5:
-        image = image.filter(ImageFilter.UnsharpMask(radius=factor * 0.45, percent=70, threshold=2))
-    return _extended(np.asarray(image), width=width, height=height)
+    inner = _redrawn(Image.fromarray(picture), network, (inner_w, inner_h))
+    return _extended(inner, width=width, height=height)
+
+
+def _redrawn(image: Image.Image, network: Network, size: tuple[int, int]) -> Picture:
+    """Drawn edges are some pixels wide: made small they are sharp, and the network keeps them so."""
+    clear = image.reduce(max(1, round((image.width * image.height) ** 0.5 / _CLEAR_SIDE)))
+    if clear.width >= size[0] or clear.height >= size[1]:
+        return np.asarray(image.resize(size, Image.Resampling.LANCZOS))
+    return enlarged(np.asarray(clear), network, width=size[0], height=size[1])
 
 
 def _extended(picture: Picture, *, width: int, height: int) -> Picture:

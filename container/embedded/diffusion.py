@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from container.embedded.networks import Array, Networks
+from container.embedded.networks import Networks
 from container.embedded.noise import PictureNoise
 from container.embedded.samplers import SAMPLERS, AfterStep, Denoise, NoiseSchedule
+from container.graphs import Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,12 @@ import numpy as np
 
 from container.embedded.canvas import Picture, native_shape, read_picture, resized, to_pictures
 from container.embedded.diffusion import Diffusion, Guidance, Walk
-from container.embedded.networks import Array, Networks
+from container.embedded.networks import Networks
 from container.embedded.noise import PictureNoise, batch_seeds
 from container.embedded.samplers import SAMPLERS
 from container.embedded.text import PromptEncoder
 from container.embedded.words import KnownWords
+from container.graphs import Array
 from container.prompt_weights import without_networks
 from container.serving.engine import (
     Catalogue,
@@ -27,7 +28,8 @@ from container.serving.engine import (
     UpscaleRequest,
 )
 from container.serving.errors import BadRequest, NotReady, NotSupported, UnknownName
-from container.serving.resampling import Resampling
+from container.upscaling.choice import open_upscalers
+from container.upscaling.tiny import TinyNetwork
 
 MODEL_NAME = "emoji-64"
 _LATENT_CHANNELS = 4
@@ -40,19 +42,21 @@ class _Loaded:
     networks: Networks
     encoder: PromptEncoder
     diffusion: Diffusion
+    enlarging: TinyNetwork
+    upscaler: Upscaler
 
 
 class EmbeddedEngine:
     """Implements `container.serving.engine.Engine` with the model in `folder`, else the one beside this file.
 
-    Pictures are enlarged by `upscaler`, else by resampling. The same request draws the same pixels on one
-    machine as long as `threads` stays the same.
+    Pictures sent to it are enlarged by `upscaler`, else as `open_upscalers` offers. The same request draws
+    the same pixels on one machine as long as `threads` stays the same.
     """
 
     def __init__(
         self, *, folder: Path | None = None, threads: int = 2, upscaler: Upscaler | None = None
     ) -> None:
-        self._upscaler = upscaler or Resampling()
+        self._upscaler = upscaler
         self._folder = folder or Path(__file__).parent
         self._threads = threads
         self._words = KnownWords(self._folder / "vocabulary.json")
@@ -62,11 +66,14 @@ class EmbeddedEngine:
         """Load the networks. Raises `OSError` or `ValueError` where the files are missing or damaged."""
         digest = hashlib.sha256((self._folder / "model.safetensors").read_bytes()).hexdigest()
         networks = Networks(self._folder, threads=self._threads)
+        tiny = TinyNetwork(threads=self._threads)
         self._loaded = _Loaded(
             model=Model(name=MODEL_NAME, hash=digest[:10], sha256=digest),
             networks=networks,
             encoder=PromptEncoder(networks),
             diffusion=Diffusion(networks),
+            enlarging=tiny,
+            upscaler=self._upscaler or open_upscalers(tiny=tiny),
         )
 
     def generate(self, request: DrawRequest, *, on_step: OnStep) -> Drawing:
@@ -86,7 +93,8 @@ class EmbeddedEngine:
         pictures = _draw(loaded, request, noise, guidance, walk)
         return Drawing(
             images=tuple(
-                resized(picture, width=request.width, height=request.height) for picture in pictures
+                resized(picture, loaded.enlarging, width=request.width, height=request.height)
+                for picture in pictures
             ),
             seeds=seeds,
             subseeds=subseeds,
@@ -96,7 +104,7 @@ class EmbeddedEngine:
 
     def upscale(self, request: UpscaleRequest) -> Picture:
         """Resize one picture; see `Engine.upscale`."""
-        return self._upscaler.upscale(request)
+        return self._ready().upscaler.upscale(request)
 
     def interrogate(self, picture: Picture) -> str:
         """Raises `NotSupported`: the demo model has no captioner."""
@@ -110,10 +118,11 @@ class EmbeddedEngine:
 
     def catalogue(self) -> Catalogue:
         """The one model, the samplers and upscalers, the largest size."""
+        loaded = self._ready()
         return Catalogue(
-            models=(self._ready().model,),
+            models=(loaded.model,),
             samplers=tuple(SAMPLERS),
-            upscalers=self._upscaler.names,
+            upscalers=loaded.upscaler.names,
             max_width=_MAX_SIDE,
             max_height=_MAX_SIDE,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from container.embedded.networks import Array
+from container.graphs import Array
 
 SEEDS = 2**32
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from container.embedded.networks import Array
+from container.graphs import Array
 
 Denoise = Callable[[Array, float], Array]
 """The estimate of x0 for x (n, 4, h, w) at sigma."""

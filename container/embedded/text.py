@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from container.embedded.networks import Array, Networks
+from container.embedded.networks import Networks
 from container.embedded.tokenizer import CHUNK, END, START, clip_tokenizer
+from container.graphs import Array
 from container.prompt_weights import Piece, parse_weights
 
 MAX_CHUNKS = 8
