@@ -6,7 +6,6 @@ from collections.abc import Callable
 from container.serving import pattern_engine
 from container.serving.engine import Engine
 from container.serving.model_folder import ModelFolder
-from container.serving.resampling import Resampling
 
 ENGINES = {
     "embedded": "a small Stable Diffusion trained for this project",
@@ -64,9 +63,10 @@ def _diffusers(folder: ModelFolder | None) -> Engine:
 
     from container.diffusers_engine.engine import DiffusersEngine  # noqa: PLC0415
     from container.diffusers_engine.models import Models  # noqa: PLC0415
+    from container.upscaling.choice import open_upscalers  # noqa: PLC0415
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return DiffusersEngine(folder, Models(folder, device=device), upscaler=Resampling())
+    return DiffusersEngine(folder, Models(folder, device=device), upscaler=open_upscalers(folder))
 
 
 def _webui(folder: ModelFolder | None) -> Engine:
