@@ -155,7 +155,12 @@ class World:
 
 
 def _pictures(submission):
-    body = json.loads(submission.body)["txt2img_payload"]
+    return png_answer(json.loads(submission.body))
+
+
+def png_answer(request):
+    """What an inference server answers to a request."""
+    body = request["txt2img_payload"]
     images = [base64.b64encode(png(COLOURS[index])).decode() for index in range(body["batch_size"])]
     seeds = [body["seed"] + index for index in range(body["batch_size"])]
     return json.dumps(
