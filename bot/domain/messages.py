@@ -154,7 +154,7 @@ WARM_HOW = "say for how long: /imagine admin warm 30m, or 2h, at most 12h"
 SCHEDULE_HOW = 'say when: /imagine admin schedule "mon-fri 09:00-18:00 Europe/Berlin", or schedule off'
 CONFIRM_LINE = "To do it, send this line:"
 HANDED_OVER = "Handed to the admin function. What comes of it follows here, mostly within a minute."
-PURGED = "{count} waiting jobs were cancelled, and their drawing time was given back."
+PURGED = "Waiting jobs cancelled: {count}. Their drawing time was given back."
 STEERING: Mapping[str, Mapping[str, str]] = {
     "question": {
         "wake": (

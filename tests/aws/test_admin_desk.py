@@ -147,7 +147,7 @@ def test_purge_ends_every_waiting_job_once_and_gives_the_time_back(service):
 
     assert service.ask("purge") == {"done": "purge"}
 
-    assert "3 waiting jobs" in service.told[-1][1]
+    assert "cancelled: 3." in service.told[-1][1]
     assert [service.core.jobs.get(job.id).final_outcome for job in waiting] == [Outcome.PURGED] * 3
     assert service.core.jobs.get(drawn.id).result is None
     service.core.clock.advance(service.core.times.nudge_after)
@@ -155,7 +155,7 @@ def test_purge_ends_every_waiting_job_once_and_gives_the_time_back(service):
         service.work(job)
     assert service.core.jobs.person(TENANT, YOU).held == drawn.cost
     service.ask("purge", id="p" * 26)
-    assert "0 waiting jobs" in service.told[-1][1]
+    assert "cancelled: 0." in service.told[-1][1]
 
 
 def test_doctor_says_what_is_wrong_with_the_fix(service):

@@ -22,6 +22,7 @@ from botocore.config import Config as ClientConfig
 
 from bot import bootstrap_aws, bootstrap_workers, config
 from bot.aws.clients import Clients
+from bot.aws.endpoint_control import DIMENSION
 from bot.aws.journal import LambdaJournal
 from bot.bootstrap_aws import Deployment
 from bot.domain.job import Job, output_key
@@ -256,6 +257,19 @@ class OnAws(Looking):
         )
         self._runtime.endpoint.scale(status="InService")
         self.sweep()
+
+    def set_up_scaling(self) -> Callable[[], int]:
+        """`imagine endpoint apply` has registered the target; what is returned looks at its minimum."""
+        scaling = self._cloud.clients["application-autoscaling"]
+        resource = f"endpoint/{self._endpoint_name}/variant/AllTraffic"
+        target = {"ServiceNamespace": "sagemaker", "ScalableDimension": DIMENSION}
+        scaling.register_scalable_target(**target, ResourceId=resource, MinCapacity=0, MaxCapacity=1)
+
+        def minimum() -> int:
+            reply = scaling.describe_scalable_targets(**target, ResourceIds=[resource])
+            return int(reply["ScalableTargets"][0]["MinCapacity"])
+
+        return minimum
 
     def repeat_result_event(self, job: Job) -> None:
         self._ready.result(self._arrival(output_key(job)), Context())

@@ -40,6 +40,28 @@ COMMANDS = [
     ("admin pause “lunch”", Admin(("pause", "lunch"))),
     ("admin resume", Admin(("resume",))),
     ("admin queue", Admin(("queue",))),
+    ("admin wake", Admin(("wake",))),
+    ("admin wake —yes", Admin(("wake", "--yes"))),
+    ("Admin Sleep --yes", Admin(("sleep", "--yes"))),
+    ("admin warm", Admin(("warm",))),
+    ("admin warm 30m", Admin(("warm", "30m"))),
+    ("admin warm 1h30m --yes", Admin(("warm", "1h30m", "--yes"))),
+    ("admin schedule off", Admin(("schedule", "off"))),
+    (
+        "admin schedule 'mon-fri 09:00-18:00 Europe/Berlin'",
+        Admin(("schedule", "mon-fri 09:00-18:00 Europe/Berlin")),
+    ),
+    (
+        "admin schedule “mon,wed 9:00-18:00 UTC” --yes",
+        Admin(("schedule", "mon,wed 9:00-18:00 UTC", "--yes")),
+    ),
+    (
+        "admin schedule mon-fri 09:00 - 18:00 Europe/Berlin",
+        Admin(("schedule", "mon-fri 09:00 - 18:00 Europe/Berlin")),
+    ),
+    ("admin purge", Admin(("purge",))),
+    ("admin models", Admin(("models",))),
+    ("admin doctor", Admin(("doctor",))),
 ]
 
 
@@ -85,6 +107,9 @@ def test_anything_else_is_a_prompt(line):
         ("help desk", Help(None)),
         ("admin statsu", Admin(("status",))),
         ("admin queue purge", Admin(("queue",))),
+        ("admin wake up early", Admin(("wake",))),
+        ("admin warm colours", Admin(("warm",))),
+        ("admin status --yes", Admin(("status",))),
         ("admin pause for lunch", Admin(("pause", "for lunch"))),
         ('admin pause the "big" one', Admin(("pause", "the 'big' one"))),
         ("cancle", Cancel()),

@@ -4,9 +4,21 @@ import dataclasses
 
 import pytest
 
+from bot.domain.errors import Rejected
+from bot.domain.steering import Command
 from bot.ports import Page, Warmth
-from bot.services.core import Policy
+from bot.services import steering
+from bot.services.core import Caller, Policy
+from tests.aws.desks import Orders
 from tests.unit.slack.world import ROBIN, TEAM, TIMES, YOU, World
+
+
+@pytest.fixture
+def steered():
+    """A world whose endpoint an admin function steers, with the orders it would get."""
+    orders = Orders()
+    with World(steering=orders) as steered:
+        yield steered, orders
 
 
 def told(world, line, *, user="you", channel="pictures"):
@@ -189,7 +201,24 @@ def test_somebody_elses_job_is_not_cancelled(world):
     assert world.jobs(ROBIN)[0].result is None
 
 
-@pytest.mark.parametrize("line", ["status", "pause", "resume", "queue"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "status",
+        "pause",
+        "resume",
+        "queue",
+        "wake",
+        "wake --yes",
+        "sleep --yes",
+        "warm 30m",
+        "schedule off",
+        "purge",
+        "purge --yes",
+        "models",
+        "doctor",
+    ],
+)
 def test_admin_commands_are_for_admins(world, line):
     assert "Only admins" in told(world, f"/imagine admin {line}")
 
@@ -221,6 +250,112 @@ def test_a_pause_gives_its_reason_until_it_ends(world):
     assert "GPU day off" in told(world, "/imagine info")
     assert "goes on" in told(world, "/imagine admin resume", user="robin")
     assert told(world, "/imagine a red fox") is None
+
+
+@pytest.mark.parametrize("line", ["wake", "wake --yes", "sleep", "warm 30m --yes", "schedule off"])
+def test_on_one_machine_there_is_nothing_to_wake(world, line):
+    shown = told(world, f"/imagine admin {line}", user="robin")
+
+    assert "this machine's own server" in shown
+
+
+def test_a_price_comes_before_what_costs_with_the_line_that_does_it(steered):
+    world, orders = steered
+    shown = told(world, "/imagine admin warm 30m", user="robin")
+    assert "about $0.76" in shown
+    assert orders.given == []
+
+    line = shown.splitlines()[-1]
+    assert line == "/imagine admin warm 30m --yes"
+    assert "Handed to the admin function" in told(world, line, user="robin")
+    (order,) = orders.given
+    assert (order.command, order.words, order.by, order.tenant) == ("warm", "30m", ROBIN, TEAM)
+    assert order.response_url.startswith("http")
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("wake", "about $0.51"),
+        ("sleep", "drawing under way is lost"),
+        ("schedule 'mon-fri 09:00-18:00 Europe/Berlin'", "about $297.21"),
+        ("purge", "waits is cancelled"),
+    ],
+)
+def test_what_costs_or_loses_is_asked_first(steered, line, word):
+    world, orders = steered
+    shown = told(world, f"/imagine admin {line}", user="robin")
+    assert word in shown
+    assert orders.given == []
+    told(world, shown.splitlines()[-1], user="robin")
+    assert len(orders.given) == 1
+
+
+def test_every_order_is_in_the_journal_with_who_gave_it(steered):
+    world, _ = steered
+    told(world, "/imagine admin wake --yes", user="robin")
+    asked = {"command": "wake", "tenant": TEAM, "by": ROBIN}
+    assert ("admin_asked", asked) in world.journal.events
+    assert "response_url" not in repr(world.journal.events)
+
+
+def test_slacks_repetition_of_a_line_is_the_same_order(steered):
+    world, orders = steered
+    caller = Caller(tenant=TEAM, user=ROBIN, is_admin=True)
+    for _ in range(2):
+        steering.give(world.core, caller, Command.SLEEP, words="", source_key="admin:1.2.3", response_url="")
+    first, second = orders.given
+    assert first.id == second.id
+
+
+def test_hours_that_make_no_sense_are_answered_with_a_line_that_works(steered):
+    world, orders = steered
+    assert "mon-fri 09:00-18:00" in told(world, "/imagine admin schedule", user="robin")
+    assert "no weekday" in told(world, '/imagine admin schedule "xyz 09:00-18:00 UTC" --yes', user="robin")
+    assert "1m to 12h" in told(world, "/imagine admin warm 20h", user="robin")
+    assert orders.given == []
+
+
+def test_a_function_that_cannot_be_reached_is_said_with_the_fix(steered):
+    world, orders = steered
+    orders.error = Rejected("ResourceNotFoundException")
+    assert "npx osls deploy" in told(world, "/imagine admin wake --yes", user="robin")
+    shown = told(world, "/imagine admin doctor", user="robin")
+    assert "not paused" in shown
+    assert "BAD" in shown
+    assert "npx osls deploy" in shown
+
+
+def test_doctor_tells_what_is_seen_from_here_and_asks_for_the_rest(steered):
+    world, orders = steered
+    shown = told(world, "/imagine admin doctor", user="robin")
+    assert "nobody has looked at the endpoint yet" in shown
+    assert "follow from the admin function" in shown
+    assert [order.command for order in orders.given] == [Command.DOCTOR]
+
+
+def test_doctor_on_one_machine_needs_nobody(world):
+    told(world, '/imagine admin pause "moving"', user="robin")
+    shown = told(world, "/imagine admin doctor", user="robin")
+    assert "ok    Endpoint hand: awake" in shown
+    assert "BAD   drawing is paused: moving. Fix: /imagine admin resume" in shown
+    assert "admin function" not in shown
+
+
+def test_purge_on_one_machine_ends_what_waits(world):
+    told(world, "/imagine a red fox")
+    assert "/imagine admin purge --yes" in told(world, "/imagine admin purge", user="robin")
+    assert world.jobs()[0].result is None
+
+    assert "Waiting jobs cancelled: 1." in told(world, "/imagine admin purge --yes", user="robin")
+    world.work()
+    (card,) = world.slack.messages()
+    assert "An admin cancelled every waiting job." in card.words
+    assert "retry" in card.controls
+
+
+def test_models_say_what_is_live(world):
+    assert "Live: demo." in told(world, "/imagine admin models", user="robin")
 
 
 def test_admin_alone_lists_its_words(world):

@@ -79,7 +79,7 @@ class Clock:
 class World:
     """`slack` is the person's side, `core` the bot's."""
 
-    def __init__(self, *, settings=None, slack=None, policy=None):
+    def __init__(self, *, settings=None, slack=None, policy=None, steering=None):
         settings = settings or SlackSettings(team_id=TEAM, admins=frozenset({ROBIN}))
         self.slack = slack or LocalSlack(bot_transport=ThreadedBot(self._receive))
         self.database = Database(":memory:")
@@ -89,6 +89,7 @@ class World:
         self.endpoint = HandEndpoint()
         self.objects = MemoryObjects()
         self._settings = settings
+        self._steering = steering
         self._policy = policy or Policy(times=TIMES)
 
     def __enter__(self):
@@ -110,6 +111,7 @@ class World:
             journal=self.journal,
             policy=self._policy,
             process=Process(boot="world", alone=True),
+            steering=self._steering,
         )
         self.app = create_app(self.core, self._settings, web=self.web)
         self.receiver = Receiver(self.app, secrets=[self.slack.signing_secret], clock=self.clock)
