@@ -7,6 +7,7 @@ from bot.aws.dead_letters import dead_letters
 from bot.aws.endpoint_control import EndpointControl
 from bot.aws.endpoint_snapshot import EndpointSnapshot
 from bot.aws.events import Ours
+from bot.aws.release_look import ReleaseLook
 from bot.bootstrap_aws import Deployment, core_of, deployment
 from bot.config import Config
 from bot.domain.job import SinkKind
@@ -41,7 +42,7 @@ def sweep(deployed: Deployment | None = None, *, refit: Refit = as_built) -> Swe
     """Runs every minute."""
     deployed = deployed or deployment("sweep")
     core = refit(_core(deployed))
-    return Sweeper(core, look=_look(deployed, core), ours=ours_of(deployed.settings))
+    return Sweeper(core, look=_look_closely(deployed, core), ours=ours_of(deployed.settings))
 
 
 def admin(deployed: Deployment | None = None, *, refit: Refit = as_built) -> AdminDesk:
@@ -100,3 +101,17 @@ def _look(deployed: Deployment, core: Core) -> Callable[[], None]:
         core.bulletin.forget()
 
     return look
+
+
+def _look_closely(deployed: Deployment, core: Core) -> Callable[[], None]:
+    """At the endpoint, and at the model files it draws with; the sweep's role alone may do both."""
+    look = _look(deployed, core)
+    owner = deployed.settings["IMAGINE_BUCKET_OWNER"]
+    release = ReleaseLook(deployed.clients, owner=owner, journal=deployed.journal)
+
+    def look_closely() -> None:
+        look()
+        release.refresh(core.cells)
+        core.bulletin.forget()
+
+    return look_closely

@@ -115,7 +115,8 @@ class EndpointSnapshot:
             stranded=metrics.get("stranded", 0.0) > 0,
         )
         reason = look.status if warmth_of(look) is Warmth.DOWN else None
-        return self._told(look, highest=self._highest(), now=now, reason=reason)
+        told = self._told(look, highest=self._highest(), now=now, reason=reason)
+        return {**told, "config": described.get("EndpointConfigName")}
 
     def _told(
         self, look: EndpointLook, *, highest: int | None, now: float, reason: str | None

@@ -65,7 +65,7 @@ class Bulletin:
     def release(self, cells: Cells, *, now: float, times: Times) -> Release | None:
         """The model files behind the endpoint, None while nobody has told. Raises PeerError."""
         cell = self.look(cells, now=now, times=times).cells.get(CATALOGUE)
-        if cell is None:
+        if cell is None or "files" not in cell.value:
             return None
         read = self._release
         if read is None or read[0].version != cell.version:

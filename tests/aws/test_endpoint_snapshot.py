@@ -185,6 +185,7 @@ def test_three_calls_tell_everything(account: Account, snapshot: EndpointSnapsho
         "model": "sdxl",
         "reason": None,
         "at": NOW,
+        "config": None,
     }
 
 
