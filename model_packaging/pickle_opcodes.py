@@ -50,7 +50,7 @@ _DTYPES = [
     "float8_e4m3fnuz",
     "float8_e5m2fnuz",
 ]
-_BUILTINS = ["set", "frozenset", "dict", "list", "int", "float", "complex"]
+_BUILTINS = ["set", "frozenset", "dict", "list", "int", "float", "complex", "long"]
 _LIGHTNING = [
     "callbacks.model_checkpoint.ModelCheckpoint",
     "callbacks.early_stopping.EarlyStopping",
