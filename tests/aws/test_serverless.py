@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -278,6 +279,25 @@ def test_an_order_that_lay_about_is_not_carried_out(template):
     )
     assert config["MaximumEventAgeInSeconds"] <= LONGEST_AGE
     assert config["MaximumRetryAttempts"] == 1
+
+
+def test_the_sweep_alone_reads_what_a_release_says_and_never_its_files(template):
+    reading = "sagemaker:DescribeModel"
+    assert {
+        name for name in functions(template) if reading in actions_of(template, functions(template)[name])
+    } == {"sweep"}
+    statements = statements_of(template, functions(template)["sweep"])
+    resources = {
+        resource
+        for statement in statements
+        if "s3:GetObject" in _listed(statement["Action"])
+        for resource in re.findall(r":::[^\"]*models/[^\"]*", json.dumps(statement["Resource"]))
+    }
+
+    assert resources == {
+        ":::imagine-dev-local/models/published.json",
+        ":::imagine-dev-local/models/releases/*/catalogue.json",
+    }
 
 
 @pytest.mark.parametrize("folder", ["out/*", "failed/*"])
