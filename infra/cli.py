@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from bot.domain.errors import BotError, ConfigError
-from infra.commands import config, demo, draw, endpoint, models, serve
+from infra.commands import config, demo, draw, endpoint, image, models, quota, serve, train
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
-COMMANDS = (demo, draw, serve, models, endpoint, config)
+COMMANDS = (demo, draw, serve, models, train, image, endpoint, quota, config)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -16,10 +16,19 @@ from bot.config import CLOUD_SETTINGS, SETTINGS, Setting
 from bot.domain.job import State
 from bot.domain.prompt.help import flags_markdown
 from bot.domain.transitions import TRANSITIONS, Transition
+from infra.endpoint.cost import drawing_month, idle_month
+from infra.endpoint.settings import KEYS, MEANINGS, PROFILES, EndpointSettings, Profile
+from infra.local.sagemaker.rules import ASSUMPTIONS, RULES
 from infra.slack_manifest import manifest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("docs/architecture.md", "docs/settings.md")
+PAGES = (
+    "docs/architecture.md",
+    "docs/settings.md",
+    "docs/local-sagemaker.md",
+    "docs/endpoint.md",
+    "docs/cost.md",
+)
 BLOCK = re.compile(
     r"(?P<begin><!-- begin (?P<name>[a-z-]+) -->\n).*?(?P<end><!-- end (?P=name) -->)", re.DOTALL
 )
@@ -61,6 +70,47 @@ def cloud_settings_table() -> str:
     return settings_table(CLOUD_SETTINGS)
 
 
+def rules_table() -> str:
+    """What the stand-in for SageMaker refuses."""
+    rows = [(f"`{rule.key}`", rule.rule, rule.source, rule.sure.value) for rule in RULES]
+    return _table(("rule", "what", "source", "how sure"), rows)
+
+
+def assumptions_table() -> str:
+    """What the stand-in does that nobody documents."""
+    rows = [(f"`{told.key}`", told.assumption, told.confirm) for told in ASSUMPTIONS]
+    return _table(("assumption", "what", "confirm it"), rows)
+
+
+def endpoint_keys() -> str:
+    """Every key of endpoint.toml."""
+    usual, trial = EndpointSettings(), EndpointSettings(**PROFILES[Profile.TRIAL], profile=Profile.TRIAL)
+    rows = []
+    for key, (name, _) in KEYS.items():
+        default, small = getattr(usual, name), getattr(trial, name)
+        differs = "" if default == small else _value(small)
+        rows.append((f"`{key}`", _value(default), differs, MEANINGS[key]))
+    return _table(("key", "default", "trial", "what it is"), rows)
+
+
+def idle_cost() -> str:
+    """A month without a drawing."""
+    lines = idle_month()
+    rows = [(line.what, f"{line.dollars:.2f}") for line in lines]
+    return _table(("what", "US dollars"), [*rows, ("**in all**", f"**{sum(x.dollars for x in lines):.2f}**")])
+
+
+def drawing_cost() -> str:
+    """A small, a usual and a busy month."""
+    rows = []
+    for pictures, wakes in ((200, 20), (2000, 60), (20_000, 22)):
+        line, price = drawing_month(
+            EndpointSettings(), pictures=pictures, seconds=5.0, wakes=wakes, region="us-east-1"
+        )
+        rows.append((line.what, f"{line.dollars:.2f}", price.basis))
+    return _table(("what", "US dollars", "prices"), rows)
+
+
 def slack_app() -> str:
     """The app manifest for Socket Mode, to be pasted into Slack's app settings."""
     return f"{json.dumps(manifest(), indent=2, ensure_ascii=False)}\n"
@@ -71,6 +121,11 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "transitions": transition_table,
     "settings": settings_table,
     "cloud-settings": cloud_settings_table,
+    "rules": rules_table,
+    "assumptions": assumptions_table,
+    "endpoint-keys": endpoint_keys,
+    "idle-cost": idle_cost,
+    "drawing-cost": drawing_cost,
 }
 FILES: Mapping[str, Callable[[], str]] = {
     "docs/flags.md": flags_markdown,
@@ -128,6 +183,12 @@ def _ordered(states: frozenset[State]) -> list[State]:
 
 def _names(words: Iterable[str]) -> str:
     return ", ".join(sorted(words))
+
+
+def _value(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(f"`{item}`" for item in value)
+    return f"`{value}`" if value else "empty"
 
 
 def _default(setting: Setting) -> str:

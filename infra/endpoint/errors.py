@@ -3,6 +3,7 @@
 EndpointError
 ├── SettingsError    endpoint.toml says something that cannot be; names the place
 ├── NotDeployed      the stack that this endpoint belongs to is not there
+├── NotOurs          something of that name is there that this command did not make
 ├── NotAllowed       AWS refused; names the action and what grants it
 ├── QuotaTooSmall    the account may not run such an instance; names the quota
 ├── EndpointFailed   SageMaker gave the endpoint up; its reason
@@ -26,6 +27,16 @@ class SettingsError(EndpointError):
 
 class NotDeployed(EndpointError):
     """The service comes first, the endpoint second."""
+
+
+class NotOurs(EndpointError):
+    """It has no tag of ours: nothing is changed that somebody else made."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(
+            f"there is {kind} {name} already, without our tag service=imagine: somebody else made it. Rename "
+            "or remove that one, give it the tag if it is ours, or use another --stage"
+        )
 
 
 class NotAllowed(EndpointError):

@@ -6,13 +6,14 @@ somebody made.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from botocore.exceptions import ClientError
 
 from bot.aws.clients import ServiceClients
+from infra.endpoint.errors import NotOurs
 from infra.endpoint.wanted import DIMENSION, Told, Wanted
 
 POLICY = "imagine-endpoint"
@@ -45,10 +46,15 @@ class Resource(Protocol):
 class _Part:
     goal: Wanted
     clients: ServiceClients
+    kind: ClassVar[str]
 
     def _tags(self, key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
         tags = {"service": "imagine", "stage": self.goal.place.stage, **self.goal.settings.tags}
         return [{key: name, value: text} for name, text in sorted(tags.items())]
+
+    def _check_ours(self, name: str, tags: Sequence[Mapping[str, str]]) -> None:
+        if {"Key": "service", "Value": "imagine"} not in tags:
+            raise NotOurs(self.kind, name)
 
 
 class LogGroup(_Part):
@@ -96,6 +102,7 @@ class Role(_Part):
             role = iam.get_role(RoleName=self.name)["Role"]
         except iam.exceptions.NoSuchEntityException:
             return None
+        self._check_ours(self.name, role.get("Tags", ()))
         try:
             rights = iam.get_role_policy(RoleName=self.name, PolicyName=POLICY)["PolicyDocument"]
         except iam.exceptions.NoSuchEntityException:
@@ -175,7 +182,7 @@ class EndpointConfig(_Part):
 
 
 class Endpoint(_Part):
-    """What costs. An update keeps the number of instances that there are."""
+    """What costs. An update keeps the number of instances that there are. Raises NotOurs."""
 
     kind = "endpoint"
 
@@ -190,6 +197,8 @@ class Endpoint(_Part):
         told = described(self.clients["sagemaker"].describe_endpoint, EndpointName=self.name)
         if told is None:
             return None
+        tags = self.clients["sagemaker"].list_tags(ResourceArn=told["EndpointArn"])["Tags"]
+        self._check_ours(self.name, tags)
         if told["EndpointStatus"] == "Failed":
             return {"config": FAILED}
         pending = told.get("PendingDeploymentSummary", {}).get("EndpointConfigName")

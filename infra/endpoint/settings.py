@@ -82,12 +82,12 @@ def parse_settings(text: str) -> EndpointSettings:
         told = _flat(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError("the file", f"is no TOML: {error}") from error
-    unknown = sorted(told.keys() - _KEYS.keys())
+    unknown = sorted(told.keys() - KEYS.keys())
     if unknown:
-        raise SettingsError(unknown[0], f"is not known; there are {', '.join(sorted(_KEYS))}")
+        raise SettingsError(unknown[0], f"is not known; there are {', '.join(sorted(KEYS))}")
     profile = _one_of("profile", told.get("profile", Profile.GPU.value), tuple(Profile))
-    found = {name: read(key, told[key]) for key, (name, read) in _KEYS.items() if key in told}
-    settings = EndpointSettings(**{**_PROFILES[Profile(profile)], **found, "profile": Profile(profile)})
+    found = {name: read(key, told[key]) for key, (name, read) in KEYS.items() if key in told}
+    settings = EndpointSettings(**{**PROFILES[Profile(profile)], **found, "profile": Profile(profile)})
     _check(settings)
     return settings
 
@@ -106,7 +106,7 @@ def _check(settings: EndpointSettings) -> None:
         raise SettingsError("model", "the embedded engine has its own; leave it out")
 
 
-_PROFILES: Mapping[Profile, Mapping[str, Any]] = {
+PROFILES: Mapping[Profile, Mapping[str, Any]] = {
     Profile.GPU: {},
     Profile.TRIAL: {"engine": "embedded", "types": TRIAL_TYPES, "max_instances": 1, "ami": ""},
 }
@@ -194,7 +194,7 @@ def _texts(key: str, value: Any) -> Mapping[str, str]:
     return value
 
 
-_KEYS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
+KEYS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "profile": ("profile", _text),
     "model": ("model", _model),
     "image": ("image", _image),
@@ -221,3 +221,31 @@ _KEYS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "tags": ("tags", _texts),
 }
 """Key in the file: the setting, and how it is read."""
+
+MEANINGS: Mapping[str, str] = {
+    "profile": "`gpu`, or `trial`: the demo model on a CPU, the whole chain for cents",
+    "model": "what draws: a release prefix `s3://…/` or the seed's `s3://….tar.gz`; none for the trial",
+    "image": "the container, by digest; empty takes what `imagine image push` pushed last",
+    "engine": "`diffusers`, `webui` or `embedded`",
+    "instances.types": "one to five types; the first that is to be had is taken",
+    "instances.max": "how many run at once at most, 1 to 20",
+    "instances.volume_gb": "disk of an instance in GB, 1 to 512; empty lets SageMaker choose",
+    "queue.concurrency": "drawings an instance takes at once",
+    "queue.backlog_target": "waiting drawings an instance may have before another one starts",
+    "queue.invocation_timeout": "seconds one drawing may take, up to 3600",
+    "queue.request_ttl": "seconds a drawing may wait, 60 to 21600",
+    "start.download_timeout": "seconds the model files may take, 60 to 3600",
+    "start.health_timeout": "seconds until the container must answer, 60 to 3600",
+    "start.ami": "version of the machine's image that is asked for; empty leaves it to SageMaker",
+    "start.provision_timeout": "seconds a machine of the types is looked for, 300 to 3600",
+    "scaling.wake_minutes": "minutes a drawing waits until the first instance starts, 1 to 10",
+    "scaling.idle_minutes": "minutes without a drawing until the last one ends; 0 leaves it to the backlog",
+    "logs.days": "how long the container's log is kept",
+    "role.arn": "a role of yours for SageMaker; empty makes one with the least rights",
+    "role.path": "path of the role that is made",
+    "role.permissions_boundary": "ARN of the boundary it gets",
+    "kms_key": "key for results; empty uses S3's own",
+    "environment": "table of settings for the container",
+    "tags": "table of tags for everything that is made",
+}
+"""Key in the file: what it is, for the page."""

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigError:
         raise
     except (BotError, BotoCoreError, ClientError) as failed:
-        sentence = _sentence(failed)
+        sentence = sentence_of(failed)
         if getattr(arguments, "json", False):
             print(json.dumps({"outcome": "failed", "reason": sentence}))
         else:
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
 
 
-def _sentence(failed: Exception) -> str:
+def sentence_of(failed: Exception) -> str:
     """AWS's own refusals with the action that is missing and what grants it."""
     if not isinstance(failed, ClientError):
         return str(failed)

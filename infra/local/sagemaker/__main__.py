@@ -15,6 +15,7 @@ import botocore.session
 from infra.local.children import Child, ChildFailed, Recipe, free_port
 from infra.local.sagemaker.container import Container
 from infra.local.sagemaker.endpoint import AsyncEndpoint, EndpointConfig
+from infra.local.sagemaker.rehearsal import greeting, peers_of, rehearsal
 from infra.local.sagemaker.runtime import SagemakerRuntime
 
 READY_PATIENCE = 120.0
@@ -30,9 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: ended.set())
     try:
-        with _container(options) as container, _runtime(options, container) as runtime:
-            _greet(runtime, container)
-            ended.wait()
+        if options.whole_region:
+            _serve_region(options, ended)
+        else:
+            _serve_endpoint(options, ended)
     except ChildFailed as failed:
         return _complain(str(failed), status=1)
     except OSError as error:
@@ -55,8 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--container", metavar="URL", help="an inference server that runs already (default: start one)")
     add("--engine", default="pattern", help="engine of the one to start (default: %(default)s)")
     add("--log", type=Path, default=Path("var/sagemaker/inference-server.log"), help="its log")
-    add("--output-path", required=True, metavar="S3URI", help="S3OutputPath, such as s3://bucket/out/")
-    add("--failure-path", required=True, metavar="S3URI", help="S3FailurePath, such as s3://bucket/failed/")
+    add("--whole-region", action="store_true", help="no endpoint yet: imagine endpoint apply makes it")
+    add("--speed", type=float, default=1.0, help="of the region's time (default: as the clock goes)")
+    add("--output-path", default="", metavar="S3URI", help="S3OutputPath, such as s3://bucket/out/")
+    add("--failure-path", default="", metavar="S3URI", help="S3FailurePath, such as s3://bucket/failed/")
     add("--success-topic", metavar="ARN", help="SNS topic for results (default: none)")
     add("--error-topic", metavar="ARN", help="SNS topic for failures (default: none)")
     add("--include-response", action="store_true", help="put responses into the notices")
@@ -65,6 +69,37 @@ def _parser() -> argparse.ArgumentParser:
     add("--region", default="us-east-1", help="the region told in notices (default: %(default)s)")
     add("--aws", metavar="URL", help="address of S3 and SNS (default: as the AWS_ variables say)")
     return parser
+
+
+def _serve_endpoint(options: argparse.Namespace, ended: threading.Event) -> None:
+    _check_paths(options)
+    with _container(options) as container, _runtime(options, container) as runtime:
+        _greet(runtime, container)
+        ended.wait()
+
+
+def _serve_region(options: argparse.Namespace, ended: threading.Event) -> None:
+    if options.speed <= 0:
+        raise ValueError("--speed must be more than 0")
+    with rehearsal(
+        peers_of(lambda service: _client(service, options)),
+        port=options.port,
+        speed=options.speed,
+        region=options.region,
+        engine=options.engine,
+        log=options.log,
+    ) as server:
+        print(*greeting(server.url), sep="\n", flush=True)
+        ended.wait()
+
+
+def _check_paths(options: argparse.Namespace) -> None:
+    """Raises ValueError for a path that is no folder of a bucket."""
+    for option in ("output_path", "failure_path"):
+        path = getattr(options, option)
+        if not path.startswith("s3://") or not path.endswith("/"):
+            named = f"--{option.replace('_', '-')}"
+            raise ValueError(f"{named}: a path looks like s3://bucket/folder/, not {path!r}")
 
 
 @contextmanager
@@ -108,10 +143,6 @@ def _runtime(options: argparse.Namespace, container: str) -> Iterator[SagemakerR
 
 
 def _config(options: argparse.Namespace) -> EndpointConfig:
-    """Raises ValueError for a path that is no folder of a bucket."""
-    for path in (options.output_path, options.failure_path):
-        if not path.startswith("s3://") or not path.endswith("/"):
-            raise ValueError(f"a path looks like s3://bucket/folder/, not {path}")
     topics = {"SUCCESS_NOTIFICATION_TOPIC", "ERROR_NOTIFICATION_TOPIC"} if options.include_response else set()
     return EndpointConfig(
         name=options.endpoint,

@@ -11,7 +11,8 @@ PLENTY = 20
 
 @dataclass(slots=True, kw_only=True)
 class Capacity:
-    """`quotas` and `free` count instances by type; a type that is not named has `PLENTY` of both.
+    """`quotas` and `free` count instances by type; a type that is not named has `PLENTY` of both. A quota's
+    full name, such as "ml.g5.xlarge for training job usage", goes before the type's.
 
     The sentence of a quota that is too small is AWS's own (ResourceLimitExceeded of CreateEndpoint).
     """
@@ -21,7 +22,7 @@ class Capacity:
 
     def check_quota(self, kind: str, *, used: int, wanted: int, purpose: str = "endpoint usage") -> None:
         """Raises Refusal where `wanted` more of `kind` are beyond the account's quota."""
-        quota = self.quotas.get(kind, PLENTY)
+        quota = self.quotas.get(f"{kind} for {purpose}", self.quotas.get(kind, PLENTY))
         if used + wanted > quota:
             raise Refusal(
                 "ResourceLimitExceeded",

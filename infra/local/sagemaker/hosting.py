@@ -7,7 +7,7 @@ AWS's where they are public (issue threads, the guide); the table in docs/local-
 each rule is.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -66,6 +66,7 @@ class HostedEndpoint:
     coming: tuple[Members, list[Fleet]] | None = None
     began: float = 0.0
     doomed: bool = False
+    tags: Sequence[Mapping[str, str]] = ()
     runtime: AsyncEndpoint | None = None
 
     def ready(self, now: float) -> int:
@@ -190,6 +191,7 @@ class Hosting:
             fleets=self._fleets(config),
             began=now,
             doomed=self._take_trouble(),
+            tags=sent.get("Tags", ()),
         )
         self.endpoints[endpoint.name] = endpoint
         self.settle(now)
@@ -222,6 +224,13 @@ class Hosting:
                 if sent.get("NameContains", "") in endpoint.name and wanted in (None, endpoint.status)
             ]
         }
+
+    def list_tags(self, sent: Members) -> Members:
+        """Of an endpoint; of nothing else here."""
+        for endpoint in self.endpoints.values():
+            if self._arn("endpoint", endpoint.name) == sent["ResourceArn"]:
+                return {"Tags": list(endpoint.tags)}
+        raise _invalid(f'Could not find resource "{sent["ResourceArn"]}".')
 
     def update_endpoint(self, sent: Members) -> Members:
         """Blue/green: a new fleet starts beside the old one, which serves until the new one is ready."""

@@ -7,7 +7,7 @@ time.
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +21,14 @@ from infra.local.sagemaker.errors import Refusal
 from infra.local.sagemaker.hosting import Hosting, Members, Pace
 from infra.local.sagemaker.metrics import Alarms, History
 from infra.local.sagemaker.shapes import JsonService
+from infra.local.sagemaker.training import Training
+from infra.local.sagemaker.training_run import COMMAND, TrainingRun
 
 MINUTE = 60.0
 STEP = 10.0
 """Seconds in which `advance` moves, so that what follows from a change has its own time."""
 LOOK_EVERY = 0.1
+SWITCHES = frozenset({"advance", "capacity", "unhealthy_starts", "interruptions"})
 
 OpenContainer = Callable[[Members], Container]
 """The container of a model, by its CreateModel request."""
@@ -33,15 +36,19 @@ OpenContainer = Callable[[Members], Container]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peers:
-    """Clients of what stands in for the rest of AWS."""
+    """Clients of what stands in for the rest of AWS. Without `logs`, training jobs say nothing there."""
 
     s3: Any
     sns: Any
     cloudwatch: Any
+    logs: Any = None
 
 
 class Region:
-    """Answers requests of both services. Every method may be called from any thread."""
+    """Answers requests of both services. Every method may be called from any thread.
+
+    `trainer` is the command that a training job runs, with `--root FOLDER` behind it.
+    """
 
     def __init__(
         self,
@@ -54,10 +61,12 @@ class Region:
         account: str = "123456789012",
         wall: Callable[[], float] = time.time,
         speed: float = 1.0,
+        trainer: Sequence[str] = COMMAND,
         on_object: Observer = unobserved,
         on_notice: Observer = unobserved,
     ) -> None:
         self._peers = peers
+        self._trainer = trainer
         self._open_container = open_container
         self._wall = wall
         self._speed = speed
@@ -83,9 +92,17 @@ class Region:
             alarms=self._alarms,
             prefix=f"arn:aws:autoscaling:{name}:{account}",
         )
+        self.training = Training(
+            clock=self.now,
+            start_run=self._start_training,
+            s3=peers.s3,
+            capacity=self.hosting.capacity,
+            region=name,
+            account=account,
+        )
         self._services = {
-            "SageMaker": (JsonService("sagemaker"), self.hosting),
-            "AnyScaleFrontendService": (JsonService("application-autoscaling"), self.scaling),
+            "SageMaker": (JsonService("sagemaker"), (self.hosting, self.training)),
+            "AnyScaleFrontendService": (JsonService("application-autoscaling"), (self.scaling,)),
         }
 
     def now(self) -> float:
@@ -95,13 +112,14 @@ class Region:
     def call(self, target: str, body: bytes) -> bytes:
         """One request of a JSON service: `X-Amz-Target` and the body. Raises Refusal."""
         prefix, _, operation = target.partition(".")
-        service, answerer = self._services.get(prefix, (None, None))
+        service, answerers = self._services.get(prefix, (None, ()))
         if service is None:
             raise Refusal("UnknownOperationException", f"no service {prefix} here")
         sent = service.read(operation, body)
         with self._turn:
             self.settle()
-            answer = getattr(answerer, _snake(operation), None)
+            found = (getattr(answerer, _snake(operation), None) for answerer in answerers)
+            answer = next((method for method in found if method is not None), None)
             if answer is None:
                 raise Refusal("UnknownOperationException", f"{operation} is not part of the stand-in")
             told = answer(sent)
@@ -136,6 +154,7 @@ class Region:
         with self._turn:
             now = self.now()
             self.hosting.settle(now)
+            self.training.settle(now)
             while self._minute + MINUTE <= now:
                 self._pass_minute(self._minute + MINUTE)
 
@@ -145,20 +164,19 @@ class Region:
             self.settle()
 
     def change(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        """The control route: `advance` (seconds), `capacity`, `unhealthy_starts`. Raises ValueError."""
-        unknown = told.keys() - {"advance", "capacity", "unhealthy_starts"}
+        """The control route: `advance` (seconds) and the switches of `SWITCHES`. Raises ValueError."""
+        unknown = told.keys() - SWITCHES
         if unknown:
-            raise ValueError(
-                f"takes advance, capacity and unhealthy_starts, not {', '.join(sorted(unknown))}"
-            )
+            raise ValueError(f"takes {', '.join(sorted(SWITCHES))}, not {', '.join(sorted(unknown))}")
         with self._turn:
             self.hosting.capacity.change(told.get("capacity", {}))
             self.hosting.troubles.unhealthy_starts = int(told.get("unhealthy_starts", 0))
+            self.training.interruptions = int(told.get("interruptions", 0))
         self.advance(float(told.get("advance", 0.0)))
         return self.told()
 
     def told(self) -> dict[str, Any]:
-        """Where every endpoint stands, JSON-ready."""
+        """Where every endpoint and every training job stands, JSON-ready."""
         with self._turn:
             now = self.now()
             return {
@@ -173,11 +191,16 @@ class Region:
                     }
                     for name, endpoint in self.hosting.endpoints.items()
                 },
+                "training": {
+                    name: {"status": job.status, "stage": job.stage, "reason": job.reason}
+                    for name, job in self.training.jobs.items()
+                },
             }
 
     def close(self) -> None:
-        """End every endpoint."""
+        """End every endpoint and every training job."""
         self.hosting.close()
+        self.training.close()
 
     def _pass_minute(self, moment: float) -> None:
         before, self._minute = self._minute, moment
@@ -201,6 +224,11 @@ class Region:
             clock=self.now,
             on_object=on_object,
             on_notice=on_notice,
+        )
+
+    def _start_training(self, job: Members, moment: float) -> TrainingRun:
+        return TrainingRun(
+            job, s3=self._peers.s3, logs=self._peers.logs, moment=moment, command=self._trainer
         )
 
     def _has_files(self, url: str) -> bool:

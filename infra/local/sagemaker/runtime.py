@@ -10,7 +10,8 @@ A region whose endpoints are made by requests (`RegionServer`); it answers the J
 Application Auto Scaling too:
 
     GET  /_sagemaker/state          every endpoint
-    POST /_sagemaker/region         {"advance": 60, "capacity": {"free": {}}, "unhealthy_starts": 1}
+    POST /_sagemaker/region         {"advance": 60, "capacity": {"free": {}}, "unhealthy_starts": 1,
+                                     "interruptions": 1}
     POST /_sagemaker/faults/NAME    the switches of one endpoint
 """
 

@@ -5,11 +5,13 @@ with standing_region(cloud, container_url=url) as stand:
     stand.advance(240)
 """
 
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
@@ -18,8 +20,10 @@ from infra.local.sagemaker.container import Container
 from infra.local.sagemaker.hosting import Pace
 from infra.local.sagemaker.region import Peers, Region
 from infra.local.sagemaker.runtime import RegionServer
+from infra.local.sagemaker.training_run import COMMAND
 from tests.aws.cloud import Cloud
 
+STUB_TRAINER = (sys.executable, str(Path(__file__).with_name("trainer_stub.py")))
 START = 1_800_000_000.0
 """A Friday, 08:00 UTC."""
 ROLE = "arn:aws:iam::123456789012:role/imagine"
@@ -60,9 +64,9 @@ class Stand:
         counts = [(v["CurrentInstanceCount"], v["DesiredInstanceCount"]) for v in told["ProductionVariants"]]
         return told["EndpointStatus"], *(counts or [(0, 0)])[0]
 
-    def until(self, holds: Callable[[], bool]) -> None:
-        """What the endpoint's own threads do takes real time."""
-        deadline = time.monotonic() + PATIENCE
+    def until(self, holds: Callable[[], bool], patience: float = PATIENCE) -> None:
+        """What the endpoint's own threads and a job's process do takes real time."""
+        deadline = time.monotonic() + patience
         while not holds():
             assert time.monotonic() < deadline, "it never came true"
             time.sleep(0.005)
@@ -119,14 +123,22 @@ class Stand:
 
 
 @contextmanager
-def standing_region(cloud: Cloud, *, container_url: str, pace: Pace | None = None) -> Iterator[Stand]:
+def standing_region(
+    cloud: Cloud, *, container_url: str, pace: Pace | None = None, trainer: Sequence[str] = COMMAND
+) -> Iterator[Stand]:
     clients = cloud.clients
     session = cloud.session()
-    peers = Peers(s3=clients["s3"], sns=clients["sns"], cloudwatch=session.create_client("cloudwatch"))
+    peers = Peers(
+        s3=clients["s3"],
+        sns=clients["sns"],
+        cloudwatch=session.create_client("cloudwatch"),
+        logs=session.create_client("logs"),
+    )
     region = Region(
         peers,
         open_container=lambda _model: Container(container_url),
         pace=pace,
+        trainer=trainer,
         wall=lambda: START,
     )
     with RegionServer(region) as server:
