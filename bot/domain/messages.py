@@ -150,6 +150,12 @@ ADMIN_WORDS = (
 )
 MODEL_LIVE = "Live: {model}."
 MODEL_UNKNOWN = "The endpoint has not said which model it draws with."
+RELEASE_LIVE = "Release {release} is live."
+RELEASE_UNKNOWN = "No release is known; names come from the settings, and the endpoint decides."
+RELEASE_NEWER = (
+    "Release {release} is published. It is drawn with from the next update: imagine endpoint update."
+)
+MORE_FILES = "There are more files than are listed here."
 WARM_HOW = "say for how long: /imagine admin warm 30m, or 2h, at most 12h"
 SCHEDULE_HOW = 'say when: /imagine admin schedule "mon-fri 09:00-18:00 Europe/Berlin", or schedule off'
 CONFIRM_LINE = "To do it, send this line:"

@@ -7,13 +7,14 @@ from enum import StrEnum
 from bot.domain import messages
 from bot.domain.errors import Refused
 from bot.domain.job import Job, Outcome
-from bot.domain.prompt.help import help_lines
+from bot.domain.prompt.catalogue import ModelFile
 from bot.domain.transitions import is_unresolved
 from bot.ports import EndpointState, Index
 from bot.services.control import hint
 from bot.services.core import Caller, Core
 from bot.services.dispatch import dispatch
 from bot.services.gallery import find_job
+from bot.services.offers import offered
 from bot.services.rows import IN_FLIGHT, Overtaken, fail, month_key, resolve
 from bot.services.settings import SETTINGS, change
 
@@ -108,12 +109,26 @@ def _forget(core: Core, job: Job) -> bool:
 
 
 def models(core: Core, caller: Caller) -> list[str]:
-    """What is drawn with, a line each: the model that is live, and the files that may be named."""
+    """What is drawn with, a line each: the release, one that an update brings, every file with its flags."""
     _only_admins(caller)
-    live = core.endpoint.state().model
-    named = help_lines("models", catalogue=core.policy.catalogue)
-    loras = help_lines("loras", catalogue=core.policy.catalogue)
-    return [messages.MODEL_LIVE.format(model=live) if live else messages.MODEL_UNKNOWN, *named, *loras]
+    release, live = offered(core).release, core.endpoint.state().model
+    return [
+        messages.MODEL_LIVE.format(model=live) if live else messages.MODEL_UNKNOWN,
+        messages.RELEASE_LIVE.format(release=release.name) if release.name else messages.RELEASE_UNKNOWN,
+        *([messages.RELEASE_NEWER.format(release=release.newer)] if release.newer else []),
+        *(_file_line(file, refused=offered(core).refusal(file.kind, file.name)) for file in release.files),
+        *([] if release.is_whole else [messages.MORE_FILES]),
+    ]
+
+
+def _file_line(file: ModelFile, *, refused: str | None) -> str:
+    alias = f" ({file.alias})" if file.alias else ""
+    flags = [file.architecture, "not for commercial use" if file.non_commercial else ""]
+    flags += [
+        "switched off" if file.disabled else "",
+        "refused here" if refused and not file.disabled else "",
+    ]
+    return ", ".join(part for part in (f"{file.kind} {file.name}{alias}", *flags) if part)
 
 
 def review(core: Core, caller: Caller, *, job_ref: str, verdict: Review) -> Job:

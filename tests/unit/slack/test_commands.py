@@ -5,10 +5,13 @@ import dataclasses
 import pytest
 
 from bot.domain.errors import Rejected
+from bot.domain.prompt.catalogue import Kind, ModelFile, Release
+from bot.domain.prompt.release_file import shared
 from bot.domain.steering import Command
 from bot.ports import Page, Warmth
 from bot.services import steering
 from bot.services.core import Caller, Policy
+from bot.services.settings import CATALOGUE, change
 from tests.aws.desks import Orders
 from tests.unit.slack.world import ROBIN, TEAM, TIMES, YOU, World
 
@@ -354,8 +357,26 @@ def test_purge_on_one_machine_ends_what_waits(world):
     assert "retry" in card.controls
 
 
-def test_models_say_what_is_live(world):
-    assert "Live: demo." in told(world, "/imagine admin models", user="robin")
+def test_models_say_what_is_live_and_what_an_update_brings(world):
+    files = (
+        ModelFile(kind=Kind.MODEL, name="stripes", alias="st", architecture="sdxl", non_commercial=True),
+        ModelFile(kind=Kind.LORA, name="ink", disabled=True),
+    )
+    release = shared(Release(files=files, name="2026-11-01"), newer="2026-11-20")
+    change(world.core.cells, CATALOGUE, lambda _: release)
+    world.core.bulletin.forget()
+
+    shown = told(world, "/imagine admin models", user="robin")
+
+    assert "Live: demo." in shown
+    assert "Release 2026-11-01 is live." in shown
+    assert "Release 2026-11-20 is published. It is drawn with from the next update" in shown
+    assert "model stripes (st), sdxl, not for commercial use" in shown
+    assert "lora ink, switched off" in shown
+
+
+def test_models_say_so_where_no_release_is_known(world):
+    assert "No release is known" in told(world, "/imagine admin models", user="robin")
 
 
 def test_admin_alone_lists_its_words(world):
