@@ -52,7 +52,7 @@ def test_without_torch_it_says_what_installs_it(monkeypatch):
     )
     with pytest.raises(CannotUse, match="make demo MODEL=FILE") as refused:
         check_model(CHECKPOINT)
-    assert "needs torch," in str(refused.value)
+    assert "needs torch;" in str(refused.value)
     assert "requirements/diffusers.txt" in str(refused.value)
 
 
