@@ -20,6 +20,7 @@ from bot.local.poll_sink import PollSink
 from bot.local.queue import InProcessQueue
 from bot.local.retention import Retention
 from bot.local.runtime import Runtime
+from bot.local.server_look import ServerLook
 from bot.local.sqlite_cells import SqliteCells
 from bot.local.sqlite_jobs import SqliteJobs
 from bot.local.system import SecretIds, SystemClock, SystemRandomness
@@ -74,8 +75,9 @@ def build_machine(
     journal = LineJournal(log, clock)
     objects, nudges, arrivals = FolderObjects(home.folder / "objects"), InProcessQueue(), InProcessQueue()
     cells = SqliteCells(database)
+    server = InferenceServer(config["IMAGINE_ENDPOINT_URL"])
     endpoint = HttpEndpoint(
-        InferenceServer(config["IMAGINE_ENDPOINT_URL"]),
+        server,
         objects=objects,
         on_settled=arrivals.nudge,
         clock=clock,
@@ -101,7 +103,12 @@ def build_machine(
     core = refit(core)
     retention = Retention(database, objects, journal, seconds=core.times.retention_days * DAY)
     runtime = Runtime(
-        core, nudges=nudges, arrivals=arrivals, progress=endpoint.progress, forget=retention.forget
+        core,
+        nudges=nudges,
+        arrivals=arrivals,
+        progress=endpoint.progress,
+        forget=retention.forget,
+        look=ServerLook(server, core).refresh,
     )
     return Machine(core=core, runtime=runtime, endpoint=endpoint, database=database, home=home)
 

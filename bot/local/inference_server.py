@@ -57,6 +57,10 @@ class InferenceServer:
         """SageMaker's health check: 200 means that it can draw."""
         return self._call("GET", "/ping")
 
+    def catalogue(self) -> Answer:
+        """Which models and LoRAs it has; a server without that task refuses it."""
+        return self._call("POST", "/invocations", json.dumps({"task": "catalogue"}).encode())
+
     def cancel(self, inference_id: str) -> bool:
         """Stop a drawing between two steps; False where the server has none of that id or no such route."""
         answer = self._call("POST", "/control/cancel", json.dumps({"id": inference_id}).encode())

@@ -24,7 +24,7 @@ Progress = Callable[[], Mapping[str, tuple[int, int]]]
 
 class Runtime:
     """Start it once, stop it once. `arrivals` carries the jobs whose object has arrived, `forget` removes
-    what is older than its retention.
+    what is older than its retention, `look` sees which models there are.
     """
 
     def __init__(
@@ -35,9 +35,11 @@ class Runtime:
         arrivals: InProcessQueue,
         progress: Progress,
         forget: Callable[[float], object],
+        look: Callable[[], object],
         progress_every: float = 3.0,
     ) -> None:
         self._core = core
+        self._look = look
         self._nudges = nudges
         self._arrivals = arrivals
         self._progress = progress
@@ -46,6 +48,7 @@ class Runtime:
             *(("worker", self._loop(nudges, advance)) for _ in range(WORKERS)),
             *(("result", self._loop(arrivals, take_result)) for _ in range(WORKERS)),
             ("sweep", self._every(core.times.sweep_every, lambda: sweep(core))),
+            ("look", self._every(core.times.sweep_every, look)),
             ("progress", self._every(progress_every, self._show_progress)),
             ("retention", self._every(FORGET_EVERY, lambda: forget(core.clock.now()))),
         ]
@@ -54,6 +57,7 @@ class Runtime:
     def start(self) -> None:
         """Take over what an earlier process left, then work until `stop`."""
         take_over(self._core)
+        _guarded(self._core.journal, self._look)
         for thread in self._threads:
             thread.start()
 

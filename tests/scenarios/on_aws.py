@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import io
 import itertools
+import json
 import queue
 import threading
 import time
@@ -48,6 +49,8 @@ from tests.scenarios.one_machine import SIDE, STEPS, TIMES
 from tests.scenarios.stack import ROBIN
 
 MODEL = "imagine-test"
+ROLE = "arn:aws:iam::123456789012:role/imagine-endpoint"
+VARIANT = {"VariantName": "AllTraffic", "InstanceType": "ml.g4dn.xlarge", "InitialInstanceCount": 1}
 ADMIN_FUNCTION = "imagine-test-admin"
 POLL_SECONDS = 0.02
 VISIBILITY_SECONDS = 1
@@ -63,15 +66,9 @@ def account() -> Cloud:
     """One account for all scenarios; each has a table, bucket, queue and topic of its own in it."""
     cloud = Cloud()
     sagemaker = cloud.clients["sagemaker"]
-    role = f"arn:aws:iam::{cloud.account_id}:role/imagine-endpoint"
-    sagemaker.create_model(ModelName=MODEL, ExecutionRoleArn=role)
-    variant = {
-        "VariantName": "AllTraffic",
-        "ModelName": MODEL,
-        "InstanceType": "ml.g4dn.xlarge",
-        "InitialInstanceCount": 1,
-    }
-    sagemaker.create_endpoint_config(EndpointConfigName=MODEL, ProductionVariants=[variant])
+    sagemaker.create_model(ModelName=MODEL, ExecutionRoleArn=ROLE)
+    variants = [{**VARIANT, "ModelName": MODEL}]
+    sagemaker.create_endpoint_config(EndpointConfigName=MODEL, ProductionVariants=variants)
     return cloud
 
 
@@ -213,6 +210,21 @@ class OnAws(Looking):
     def open_without_messages(self) -> None:
         """Take requests, but lose every nudge and event: only `sweep` works on jobs."""
         self._build()
+
+    def release(self, catalogue: Mapping[str, Any], *, published: str) -> None:
+        """The endpoint draws with this release, and `published` is what the next update brings."""
+        sagemaker, s3, name = self._cloud.clients["sagemaker"], self._cloud.clients["s3"], self._endpoint_name
+        bucket, prefix = self._cloud.make_bucket(), f"models/releases/{catalogue['release']}/"
+        s3.put_object(Bucket=bucket, Key=f"{prefix}catalogue.json", Body=json.dumps(catalogue).encode())
+        told = json.dumps({"release": published}).encode()
+        s3.put_object(Bucket=bucket, Key="models/published.json", Body=told)
+        source = {"S3Uri": f"s3://{bucket}/{prefix}", "S3DataType": "S3Prefix", "CompressionType": "None"}
+        container = {"Image": "imagine", "ModelDataSource": {"S3DataSource": source}}
+        sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
+        variants = [{**VARIANT, "ModelName": name}]
+        sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants)
+        sagemaker.delete_endpoint(EndpointName=name)
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
 
     def open_without_sweeps(self) -> None:
         """Start working, but for the sweep."""
