@@ -8,10 +8,23 @@ import sys
 from collections.abc import Sequence
 
 from bot.domain.errors import BotError, ConfigError
-from infra.commands import config, demo, draw, endpoint, image, models, quota, serve, train
+from infra.commands import (
+    config,
+    demo,
+    doctor,
+    draw,
+    endpoint,
+    iam,
+    image,
+    models,
+    quota,
+    serve,
+    slack,
+    train,
+)
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
-COMMANDS = (demo, draw, serve, models, train, image, endpoint, quota, config)
+COMMANDS = (demo, draw, serve, models, train, image, endpoint, quota, doctor, slack, iam, config)
 
 
 def parser() -> argparse.ArgumentParser:

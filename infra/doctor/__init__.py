@@ -1,0 +1,1 @@
+"""`imagine doctor`: looks at everything a picture depends on, and changes nothing."""
