@@ -86,7 +86,7 @@ def _endpoint(scope: Scope) -> Iterator[Statement]:
         actions=_actions(
             "sagemaker",
             "AddTags CreateEndpoint CreateEndpointConfig CreateModel DeleteEndpoint DeleteEndpointConfig "
-            "DeleteModel DescribeEndpoint DescribeEndpointConfig DescribeModel InvokeEndpointAsync "
+            "DeleteModel DescribeEndpoint DescribeEndpointConfig DescribeModel InvokeEndpointAsync ListTags "
             "UpdateEndpoint UpdateEndpointWeightsAndCapacities",
         ),
         resources=tuple(
@@ -145,7 +145,7 @@ def _endpoint(scope: Scope) -> Iterator[Statement]:
         sid="Logs",
         actions=_actions(
             "logs",
-            "CreateLogGroup DeleteLogGroup FilterLogEvents GetLogEvents PutRetentionPolicy TagResource",
+            "CreateLogGroup FilterLogEvents GetLogEvents PutRetentionPolicy TagResource",
         ),
         resources=tuple(
             scope.arn("logs", f"log-group:{group}*")
