@@ -1,4 +1,4 @@
-"""A whole region served for people: the endpoint from its file to a picture, with the embedded engine."""
+"""A whole region served for people: the notebook from first cell to last, with the embedded engine."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from infra import cli
+from infra import cli, notebook
 from infra.commands.endpoint import shared
 from tests.aws.cloud import Cloud
 from tests.infra.endpoint.account import IMAGE
@@ -62,21 +62,41 @@ def _exported(process: "subprocess.Popen[str]") -> Iterator[tuple[str, str]]:
             return
 
 
-@pytest.mark.timeout(180)
-def test_the_trial_from_its_file_to_a_picture(
-    region: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    (tmp_path / "endpoint.toml").write_text(f'profile = "trial"\nimage = "{IMAGE}"\n')
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder of its own, where a minute's wait takes a second."""
     monkeypatch.chdir(tmp_path)
-    # Ten minutes of the region pass in a second.
     really = shared.time.sleep
     monkeypatch.setattr(shared.time, "sleep", lambda seconds: really(seconds / 60))
+    (tmp_path / "endpoint.toml").write_text(f'profile = "trial"\nimage = "{IMAGE}"\n')
 
-    assert cli.main(["endpoint", "apply", "--yes"]) == 0, capsys.readouterr().err
-    assert cli.main(["endpoint", "status"]) == 0
-    assert "imagine-dev, InService" in capsys.readouterr().out
-    assert cli.main(["endpoint", "test", "a red apple", "--yes"]) == 0
-    with Image.open(tmp_path / "test.png") as picture:
+
+@pytest.mark.timeout(180)
+def test_the_trial_from_its_file_to_a_picture(
+    region: None, quick: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Every cell of the notebook in its order, in one namespace, as Studio runs them."""
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    printed: dict[int, str] = {}
+    for index, (kind, text) in enumerate(notebook.CELLS):
+        if kind == "code":
+            exec(compile(text, f"cell {index}", "exec"), namespace)
+            printed[index] = capsys.readouterr().out
+
+    told = "\n".join(printed.values())
+    assert "done, 11 changes" in told
+    assert "(256, 256)" in told
+    assert "1 picture" in told
+    assert "stays, and goes on billing" in told
+    with Image.open(tmp_path / "apple.png") as picture:
         assert picture.size == (256, 256)
-    assert cli.main(["endpoint", "delete", "--yes"]) == 0
-    assert cli.main(["endpoint", "status"]) == 1
+    assert cli.main(["endpoint", "status"]) == 1, "it is gone"
+
+
+def test_the_notebook_is_what_its_cells_say_and_its_outputs_say_where_they_are_from():
+    content = notebook.FILE.read_text(encoding="utf-8")
+
+    outputs = notebook.outputs_of(content)
+    assert content == notebook.written(outputs)
+    assert notebook.STAND_IN in content
+    assert any("done, 11 changes" in said for said in outputs.values())
