@@ -114,7 +114,6 @@ def _endpoint(scope: Scope) -> Iterator[Statement]:
                 "RequestServiceQuotaIncrease",
             ),
             "logs:DescribeLogGroups",
-            "pricing:GetProducts",
         ),
         resources=("*",),
     )

@@ -65,7 +65,9 @@ def model(sight: Sight) -> Finding:
     bucket, _, key = address.removeprefix("s3://").partition("/")
     if address.endswith(".tar.gz"):
         size = sight.clients["s3"].head_object(Bucket=bucket, Key=key)["ContentLength"]
-        return note(f"an archive of {size / 1e9:.1f} GB: not looked into", "imagine models check")
+        return note(
+            f"an archive of {size / 1e9:.1f} GB: not looked into", "imagine models verify model.tar.gz"
+        )
     store = Store(sight.clients["s3"], place_named(address.rstrip("/")))
     keys = [(stored.key, stored.size) for stored in store.objects()]
     wrong = [found for found in verify_keys(keys) if found.severity is Severity.ERROR]
@@ -203,7 +205,7 @@ def _licences(store: Store, count: int) -> Finding:
     if flagged:
         return note(f"not for commercial use: {', '.join(flagged[:3])}", "imagine models list")
     if unknown:
-        return note(f"no licence is stated for {', '.join(unknown[:3])}", "imagine models edit")
+        return note(f"no licence is stated for {', '.join(unknown[:3])}", "imagine models add --help")
     return ok(f"{len(files)} model files, every licence stated")
 
 

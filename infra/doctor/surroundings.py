@@ -127,7 +127,7 @@ def prices(sight: Sight) -> Finding:
     now = datetime.fromtimestamp(sight.now, tz=UTC)
     months = (now.year - made.year) * 12 + now.month - made.month
     if months > OLD_MONTHS:
-        return note(f"the price table is {months} months old", "imagine endpoint cost --refresh")
+        return note(f"the price table is {months} months old", "git pull --ff-only")
     return ok(f"the price table is of {AS_OF}")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,6 +16,7 @@ from infra.commands.endpoint import shared
 from infra.doctor.checks import checks
 from infra.doctor.finding import Finding, State, examine
 from infra.doctor.sight import Sight
+from infra.endpoint.clients import AwsClients
 from infra.endpoint.errors import EndpointError
 from infra.slack_manifest import SCOPES
 from tests.aws.cloud import Cloud
@@ -64,7 +65,7 @@ class Stage:
         sight = Sight(
             stage="dev",
             file=self.folder / "endpoint.toml",
-            clients=self,  # type: ignore[arg-type]  it has region and clients, which is all that is used
+            clients=cast("AwsClients", self),
             config=load({}),
             fetch=self.fetch,
             now=self.now,
@@ -167,7 +168,11 @@ def _delete(service: str, operation: str, **named: str) -> Harm:
 
 
 def _change(**changed: Any) -> Harm:
-    return lambda stage: [setattr(stage, name, value) for name, value in changed.items()]
+    def change(stage: Stage) -> None:
+        for name, value in changed.items():
+            setattr(stage, name, value)
+
+    return change
 
 
 def _open_topic(stage: Stage) -> None:

@@ -65,7 +65,6 @@ UNCALLED: dict[str, str] = {
     "iam:UpdateAssumeRolePolicy": "imagine endpoint apply, where somebody changed the role",
     "logs:FilterLogEvents": "imagine endpoint logs",
     "logs:GetLogEvents": "imagine image push --codebuild, imagine train",
-    "pricing:GetProducts": "imagine endpoint cost --refresh",
     "s3:AbortMultipartUpload": "imagine models upload",
     "s3:DeleteObject": "imagine models remove",
     "s3:GetBucketLocation": "imagine doctor",

@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 
 @dataclass(kw_only=True)
@@ -15,7 +16,7 @@ class ServiceQuotas:
     defaults: dict[str, float] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
 
-    def __call__(self, request: AWSRequest) -> AWSResponse:
+    def __call__(self, request: Any) -> AWSResponse:
         operation = request.headers["X-Amz-Target"].decode().partition(".")[2]
         told = _OPERATIONS[operation](self, json.loads(request.body))
         return Reply(json.dumps(told).encode())
@@ -58,5 +59,5 @@ class Reply(AWSResponse):
     """A JSON answer."""
 
     def __init__(self, body: bytes) -> None:
-        super().__init__("https://servicequotas", 200, {"content-type": "application/x-amz-json-1.1"}, None)
+        super().__init__("https://servicequotas", 200, HTTPHeaders(), None)
         self._content = body
