@@ -363,7 +363,7 @@ HARMS: dict[str, tuple[str, State, Harm, str, str]] = {
         State.NOTE,
         _change(now=START + 86400 * 400),
         "months old",
-        "imagine endpoint cost",
+        "git pull",
     ),
 }
 
