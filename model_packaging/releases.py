@@ -112,7 +112,7 @@ def published(store: Store) -> Published | None:
 
 
 def remove_release(store: Store, release: Release) -> None:
-    """Its catalogue first, so that a removal cut short leaves an unfinished release. Raises `StoreRefused`."""
+    """Its catalogue first: a removal cut short leaves an unfinished release. Raises `StoreRefused`."""
     prefix = key_of(release.name, "")
     for path in sorted(release.objects, key=lambda path: path != CATALOGUE):
         store.delete(prefix + path)
