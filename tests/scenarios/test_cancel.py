@@ -86,7 +86,7 @@ def test_cancel_all_ends_ones_own_open_jobs_and_nobody_elses(stack: Stack):
 
     stack.until(lambda: stack.outcomes() == [Outcome.CANCELLED] * 2)
     stack.ended(number=2)
-    assert stack.outcomes("U0000000002") == [Outcome.OK]
+    stack.until(lambda: stack.outcomes("U0000000002") == [Outcome.OK])
     assert "Cancelled 2 jobs." in stack.told()[-1]
 
 
