@@ -195,8 +195,8 @@ def fetch(
 ) -> Path:
     """Download next to `place`; returns the partial file, complete and compared with its checksum.
 
-    The caller judges it, then calls `put_in_place`. Cut short, a file whose checksum is known goes on where it
-    stopped. Raises `FetchRefused`, `WrongPlace`.
+    The caller judges it, then calls `put_in_place`. Cut short, a file whose checksum is known goes on where
+    it stopped. Raises `FetchRefused`, `WrongPlace`.
     """
     most = (limits or Limits()).most_bytes
     _check_size(offer.size, most)
