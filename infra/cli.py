@@ -11,6 +11,7 @@ from bot.domain.errors import BotError, ConfigError
 from infra.commands import (
     config,
     demo,
+    deploy,
     doctor,
     draw,
     endpoint,
@@ -24,7 +25,7 @@ from infra.commands import (
 )
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
-COMMANDS = (demo, draw, serve, models, train, image, endpoint, quota, doctor, slack, iam, config)
+COMMANDS = (demo, draw, serve, models, train, image, deploy, endpoint, quota, doctor, slack, iam, config)
 
 
 def parser() -> argparse.ArgumentParser:

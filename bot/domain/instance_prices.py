@@ -1,8 +1,7 @@
 """What an endpoint's instances cost an hour: a dated table, and how sure a figure is.
 
 SageMaker hosting, on demand, US dollars. Sources: the price lists of
-aws-samples/foundation-model-benchmarking-tool (2025-04) and public rate tables up to 2026-08. The command
-line refreshes it from AWS's price API (`imagine endpoint cost --refresh`).
+aws-samples/foundation-model-benchmarking-tool (2025-04) and public rate tables up to 2026-08.
 """
 
 from collections.abc import Mapping

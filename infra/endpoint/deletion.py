@@ -25,7 +25,7 @@ STAYS = (
     "the models in S3 (imagine models remove)",
     "the image in ECR (imagine image push keeps three)",
     "pictures and results in the stage's bucket, until their days are over",
-    "everything that imagine deploy made (imagine remove)",
+    "everything that imagine deploy made (npx osls remove)",
 )
 """What `delete` leaves, and whose it is to remove."""
 

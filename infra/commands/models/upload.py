@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bot import config
 from infra.commands.models import cloud, releasing
 from infra.commands.models.checking import check_archive, check_folder
 from model_packaging.catalogue import Catalogue, ModelFile
@@ -15,7 +16,9 @@ from model_packaging.changes import plan_of_folder
 from model_packaging.contents import SourceFile
 from model_packaging.digests import Digests
 from model_packaging.errors import WrongPlace
-from model_packaging.packing import Folder, annotated, describe, read_folder
+from model_packaging.licences import check_allowed, licence_named
+from model_packaging.packing import Folder, annotated, describe, read_folder, stated_licence
+from model_packaging.upload import Plan
 
 ARCHIVES = (".tar.gz", ".tgz")
 
@@ -39,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         folder = read_folder(root, rehash=arguments.rehash)
         before = cloud.newest_catalogue(store)
         plan = plan_of_folder(folder, before)
+        _check_licences(folder, plan)
         return releasing.release(arguments, store, plan, functools.partial(_described, folder, before))
 
 
@@ -64,6 +68,15 @@ def _unpack(archive: Path, folder: Path) -> None:
         raise WrongPlace(
             f"{archive} cannot be unpacked here: {error}; unpack it yourself, upload the folder"
         ) from error
+
+
+def _check_licences(folder: Folder, plan: Plan) -> None:
+    """Before anything is sent. Raises `LicenceRefused` where the team forbids what a file's licence says."""
+    if not config.load()["IMAGINE_FORBID_NON_COMMERCIAL"]:
+        return
+    stated = {file.path: stated_licence(file, folder.notes) for file in plan.send}
+    for path, name in (stated | {kept.facts.path: kept.facts.licence for kept in plan.keep}).items():
+        check_allowed(licence_named(name), forbid_non_commercial=True, path=path)
 
 
 def _described(folder: Folder, before: Catalogue | None, file: SourceFile, digests: Digests) -> ModelFile:
