@@ -63,7 +63,7 @@ def command_for(arguments: argparse.Namespace, *, osls: Path) -> list[str]:
     endpoint_name(arguments.stage)
     if not arguments.suffix or not SUFFIX.fullmatch(arguments.suffix):
         raise CannotDeploy(
-            "the bucket needs a name of its own in the world: add --suffix yourteam, in small letters and digits"
+            "the bucket needs a name of its own: add --suffix yourteam, in small letters and digits"
         )
     options = ["--stage", arguments.stage, "--region", arguments.region]
     return [str(osls), "deploy", *options, "--param", f"suffix={arguments.suffix}"]
