@@ -68,6 +68,13 @@ def describe(file: SourceFile, digests: Digests) -> ModelFile:
     )
 
 
+def stated_licence(file: SourceFile, notes: Notes) -> str:
+    """What the team wrote, else what the file says of itself, as written. Raises as `describe` does."""
+    if written := notes.files.get(file.path, {}).get("licence"):
+        return str(written)
+    return inspect_file(file.place).licence if is_model_file(file.path) else ""
+
+
 def kind_of(path: str, seen: Kind) -> Kind:
     """What the file is; where its tensors do not tell, what its folder is for."""
     folder = folder_named(path.partition("/")[0])

@@ -148,7 +148,7 @@ class Store:
         """Write a whole object. `only_new` refuses one that is there already."""
         condition = {"IfNoneMatch": "*"} if only_new else {}
         with _told(f"write {self.place}{key}"):
-            self._client.put_object(
+            sent = self._client.put_object(
                 **self._named,
                 **self._encrypted,
                 **condition,
@@ -157,6 +157,7 @@ class Store:
                 ChecksumAlgorithm=CRC32,
                 ChecksumCRC32=_encoded(crc32),
             )
+        self._check_answer(key, sent, crc32)
 
     def begin(self, key: str) -> str:
         """Begin a multipart upload; returns its id."""
@@ -171,7 +172,7 @@ class Store:
         return str(begun["UploadId"])
 
     def send_part(self, key: str, upload_id: str, number: int, crc32: int, body: bytes) -> Part:
-        """S3 refuses a part that arrives with another checksum; the SDK sends it again then."""
+        """S3 refuses a part that arrives with another checksum, and says which one it keeps."""
         with _told(f"write {self.place}{key}"):
             sent = self._client.upload_part(
                 **self._named,
@@ -182,6 +183,7 @@ class Store:
                 ChecksumAlgorithm=CRC32,
                 ChecksumCRC32=_encoded(crc32),
             )
+        self._check_answer(key, sent, crc32)
         return Part(number=number, etag=sent["ETag"], crc32=crc32)
 
     def copy_part(self, source: Stored, key: str, upload_id: str, number: int, span: tuple[int, int]) -> Part:
@@ -266,6 +268,13 @@ class Store:
     def delete(self, key: str) -> None:
         with _told(f"remove {self.place}{key}"):
             self._client.delete_object(**self._named, Key=self._key(key))
+
+    def _check_answer(self, key: str, answer: Mapping[str, Any], crc32: int) -> None:
+        kept = _decoded(answer.get("ChecksumCRC32"))
+        if kept is not None and kept != crc32:
+            raise StoreRefused(
+                f"S3 keeps other bytes of {self.place}{key} than were sent; run the line again"
+            )
 
     def _key(self, key: str) -> str:
         return self.place.prefix + key
