@@ -5,15 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.aws.cloud import Cloud
-from tests.contracts.inference_stub import InferenceStub, running_stub
+from tests.contracts.inference_stub import InferenceStub
 from tests.infra.sagemaker.standing_region import Stand, standing_region
-
-
-@pytest.fixture
-def container() -> Iterator[InferenceStub]:
-    with running_stub() as stub:
-        stub.answer = lambda _body: (200, b'{"images": ["eA=="]}')
-        yield stub
 
 
 @pytest.fixture
