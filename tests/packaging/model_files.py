@@ -16,7 +16,10 @@ def lora(place: Path, *, seed: int = 0, rows: int = 64) -> Path:
 def checkpoint(place: Path, *, seed: int = 1, mebibytes: int = 1) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     weights = np.random.default_rng(seed).standard_normal((mebibytes * 512, 1024)).astype("float16")
-    save_file({"model.diffusion_model.input_blocks.0.0.weight": weights}, place)
+    small = np.zeros((4, 4), "float16")
+    parts = {"cond_stage_model.transformer.text_model.final_layer_norm.weight": small}
+    parts["first_stage_model.decoder.conv_in.weight"] = small
+    save_file({"model.diffusion_model.input_blocks.0.0.weight": weights, **parts}, place)
     return place
 
 

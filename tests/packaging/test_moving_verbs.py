@@ -1,0 +1,150 @@
+"""`upload`, `add` and `pack` as a person types them: what is verified, sent, refused and kept."""
+
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from model_packaging.releases import list_releases
+from tests.aws.cloud import Cloud
+from tests.packaging.commands import Account, typed
+from tests.packaging.model_files import checkpoint, lora, model_folder
+
+# A child of a shell's background job would ignore SIGINT; a person's terminal does not.
+TYPED = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    " from infra.cli import main; sys.exit(main(sys.argv[1:]))"
+)
+
+
+class Gate:
+    """Lets some parts through and holds the next until the test has done something about it."""
+
+    def __init__(self, cloud):
+        self._answer = cloud.answer
+        self.held = threading.Event()
+        self.opened = threading.Event()
+
+    def __call__(self, request, **more):
+        if "partNumber=2" in request.url:
+            self.held.set()
+            self.opened.wait(60)
+        return self._answer(request, **more)
+
+
+@pytest.fixture
+def account(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    cloud = Cloud()
+    with cloud.gateway() as url:
+        yield Account(cloud=cloud, url=url, bucket=cloud.make_bucket())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return model_folder(tmp_path / "models")
+
+
+def names(account):
+    return [one.name for one in list_releases(account.store)]
+
+
+def test_a_dry_run_tells_sizes_time_and_cost_and_sends_nothing(account, folder, capsys):
+    line = ["models", "upload", folder, *account.where, "--dry-run", "--mbit", "1"]
+    told = typed(capsys, *line)
+    assert told.status == 0
+    assert "send      1.0 MB  Stable-diffusion/base.safetensors" in told.out
+    assert "1.1 MB to send: 8 s at 1 Mbit/s; the release of 1.1 MB costs about $0.00 a month" in told.out
+    planned = typed(capsys, *line, "--json").json
+    assert (planned["outcome"], sum(planned["send"].values())) == ("planned", planned["bytes_sent"])
+    assert names(account) == []
+
+
+def test_upload_makes_a_release_once(account, folder, capsys):
+    made = typed(capsys, "models", "upload", folder, *account.where, "--json").json
+    assert (made["outcome"], made["files"]) == ("made", 2)
+    again = typed(capsys, "models", "upload", folder, *account.where, "--json").json
+    assert (again["outcome"], again["release"]) == ("unchanged", made["release"])
+
+
+def test_add_moves_one_file(account, folder, tmp_path, capsys):
+    typed(capsys, "models", "upload", folder, *account.where)
+    file = lora(tmp_path / "fresh.safetensors", seed=7)
+    line = ["models", "add", file, "--kind", "lora", "--name", "pen", *account.where]
+    refused = typed(capsys, *line)
+    assert refused.status == 1
+    assert "states no licence" in refused.err
+    told = typed(capsys, *line, "--licence", "MIT", "--json").json
+    assert (told["bytes_sent"], told["files"]) == (file.stat().st_size, 3)
+
+
+@pytest.mark.parametrize("before", [[], ["upload"]])
+def test_a_team_may_forbid_non_commercial_files(before, account, folder, capsys, monkeypatch):
+    (folder / "models.toml").write_text('["Lora/ink.safetensors"]\nlicence = "CC-BY-NC-4.0"\n')
+    for verb in before:
+        assert typed(capsys, "models", verb, folder, *account.where).status == 0
+    there = names(account)
+    monkeypatch.setenv("IMAGINE_FORBID_NON_COMMERCIAL", "on")
+    checkpoint(folder / "Stable-diffusion/other.safetensors", seed=3)
+    told = typed(capsys, "models", "upload", folder, *account.where)
+    assert told.status == 1
+    assert "Lora/ink.safetensors: its licence CC-BY-NC-4.0 forbids commercial use" in told.err
+    assert names(account) == there
+
+
+def test_pack_writes_an_archive_that_tar_reads_and_upload_takes(account, folder, tmp_path, capsys):
+    place = tmp_path / "model.tar.gz"
+    assert typed(capsys, "models", "pack", folder, "--format", "archive", "-o", place).status == 0
+    subprocess.run(["tar", "tzf", place], check=True, stdout=subprocess.DEVNULL)
+    assert typed(capsys, "models", "upload", place, *account.where, "--json").json["files"] == 2
+
+
+def test_the_seeds_hand_made_archive_is_uploaded(account, folder, tmp_path, capsys):
+    place = tmp_path / "model.tar.gz"
+    with tarfile.open(place, "w:gz") as made:
+        for name in ("Lora", "Stable-diffusion"):
+            made.add(folder / name, name)
+    told = typed(capsys, "models", "upload", place, *account.where, "--json").json
+    assert (told["outcome"], told["files"]) == ("made", 2)
+    assert not list(tmp_path.glob(".unpacked-*"))
+
+
+def test_a_folder_of_the_wrong_layout_is_not_sent(account, tmp_path, capsys):
+    checkpoint(tmp_path / "models/stable-diffusion/base.safetensors")
+    told = typed(capsys, "models", "upload", tmp_path / "models", *account.where)
+    assert told.status == 1
+    assert "Stable-diffusion" in told.err
+    assert names(account) == []
+
+
+def test_stopped_by_ctrl_c_it_keeps_the_parts_and_says_how_to_go_on(account, tmp_path, capsys, monkeypatch):
+    gate = Gate(account.cloud)
+    root = model_folder(tmp_path / "models", mebibytes=40)
+    monkeypatch.setattr(account.cloud, "answer", gate)
+    with account.cloud.gateway() as url:
+        where = ["--at", account.place, "--owner", account.cloud.account_id, "--endpoint-url", url]
+        process = subprocess.Popen(
+            [sys.executable, "-c", TYPED, "models", "upload", root, *where, "--region", "us-east-1"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=dict(os.environ),
+            cwd=Path(__file__).resolve().parents[2],
+        )
+        assert gate.held.wait(60)
+        process.send_signal(signal.SIGINT)
+        gate.opened.set()
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "stopped; the same line goes on from here, and imagine models remove --unfinished" in err
+    assert "Traceback" not in err
+    assert [one.finished for one in list_releases(account.store)] == [False]
+    kept = [*account.store.objects(), *account.store.unfinished("")]
+    assert any(one.key.endswith("Stable-diffusion/base.safetensors") for one in kept)
+    assert typed(capsys, "models", "remove", "--unfinished", *account.where, "--yes").status == 0
+    assert [*account.store.objects(), *account.store.unfinished("")] == []
