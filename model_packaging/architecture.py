@@ -64,7 +64,12 @@ def _is_embedding(tensors: Tensors) -> bool:
     if {"clip_g", "clip_l"} <= set(tensors):
         return True
     [tensor] = list(tensors.values()) if len(tensors) == 1 else [None]
-    return tensor is not None and len(tensor.shape) in {1, 2} and tensor.shape[-1] in {768, 1024, 1280}
+    return tensor is not None and _is_vectors(tensor.shape)
+
+
+def _is_vectors(shape: tuple[int, ...]) -> bool:
+    """One vector, or no more of them than a prompt has places."""
+    return len(shape) in {1, 2} and shape[-1] in {768, 1024, 1280} and (len(shape) == 1 or shape[0] <= 77)
 
 
 _has_denoiser = _has(

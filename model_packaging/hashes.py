@@ -57,6 +57,8 @@ def _hash(descriptor: int, on_progress: OnProgress) -> Hashes:
             whole.update(chunk)
             also.result()
             done += len(chunk)
+            if done > size:
+                break  # it grows, perhaps for ever
             on_progress(done, size)
     if done != size:
         raise Unreadable("changed", "the file changed while it was read; try again once its copy is complete")
