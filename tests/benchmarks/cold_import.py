@@ -57,6 +57,7 @@ ENVIRONMENT = {
     "IMAGINE_BUCKET_OWNER": "123456789012",
     "IMAGINE_ENDPOINT": "imagine",
     "IMAGINE_ERROR_TOPIC": "arn:aws:sns:us-east-1:123456789012:imagine",
+    "IMAGINE_ADMIN_FUNCTION": "imagine-dev-admin",
     "SLACK_TEAM_ID": "T1",
     "SLACK_BOT_TOKEN_REF": "ssm:/imagine/dev/slack-bot-token",
     "SLACK_SIGNING_SECRET_REF": "ssm:/imagine/dev/slack-signing-secret",

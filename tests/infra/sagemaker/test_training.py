@@ -158,7 +158,8 @@ def test_a_spot_machine_that_is_taken_away_goes_on_from_its_checkpoint(stand: St
     stand.until(lambda: bool(stage(stand) and checkpoints(stand)), patience=60)
     stand.region.change({"interruptions": 1})
     until(stand, "Starting")
-    stand.advance(120)
+    stand.advance(150)  # a machine is looked for first
+    until(stand, "Training")
     stand.until(lambda: bool(stage(stand)) and any("going on after step" in line for line in log(stand)), 60)
 
     stages = [transition["Status"] for transition in told(stand)["SecondaryStatusTransitions"]]
