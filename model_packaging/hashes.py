@@ -1,6 +1,7 @@
 """Every digest people and services know a model file by, in one reading of it."""
 
 import hashlib
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -48,14 +49,15 @@ def _hash(descriptor: int, on_progress: OnProgress) -> Hashes:
     size = os.fstat(descriptor).st_size
     body_offset = _body_offset(descriptor, size)
     whole, body = hashlib.sha256(), hashlib.sha256()
-    done = 0
+    done, before = 0, _nothing()
     # hashlib lets go of the interpreter lock: AutoV3 costs a second core instead of twice the time.
     with ThreadPoolExecutor(1) as beside:
         for chunk in _chunks(descriptor):
             behind_header = chunk[max(0, body_offset - done) :]
             also = beside.submit(body.update, behind_header) if body_offset else _nothing()
             whole.update(chunk)
-            also.result()
+            before.result()
+            before = also
             done += len(chunk)
             if done > size:
                 break  # it grows, perhaps for ever
@@ -71,11 +73,14 @@ def _hash(descriptor: int, on_progress: OnProgress) -> Hashes:
 
 
 def _chunks(descriptor: int) -> Iterator[memoryview]:
-    """Views of one buffer: each is used up before the next is read."""
-    buffer = memoryview(bytearray(CHUNK))
+    """Views of two buffers in turn: each is used up before the next but one is read."""
+    buffers = (memoryview(bytearray(CHUNK)), memoryview(bytearray(CHUNK)))
     offset = 0
-    while got := os.preadv(descriptor, [buffer], offset):
-        yield buffer[:got]
+    for turn in itertools.cycle(buffers):
+        got = os.preadv(descriptor, [turn], offset)
+        if not got:
+            return
+        yield turn[:got]
         offset += got
 
 

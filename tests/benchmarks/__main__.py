@@ -1,7 +1,7 @@
 """`make bench`: figures side by side with their goals. Nothing here passes or fails; tests do that.
 
 python -m tests.benchmarks [accept] [delivery] [idle] [environment] [quality] [cold_import] [accept_aws]
-[serving] [diffusers]
+[serving] [diffusers] [packaging_inspect]
 """
 
 import importlib
@@ -18,6 +18,7 @@ PARTS = (
     "accept_aws",
     "serving",
     "diffusers",
+    "packaging_inspect",
 )
 
 
