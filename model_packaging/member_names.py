@@ -30,6 +30,8 @@ def _of_one(key: str, size: int) -> Iterator[Finding]:
     if key.endswith("/"):
         yield from _folder_object(shown, size)
         key = key.removesuffix("/")
+        if not key:
+            return
     if key.startswith("/") or key[1:3] in {":\\", ":/"}:
         yield error(shown, "absolute-path", "the path is absolute", "pack from inside the model folder")
         return
@@ -38,6 +40,12 @@ def _of_one(key: str, size: int) -> Iterator[Finding]:
         yield error(shown, "traversal", 'the path has ".." in it and leads outside', "pack it anew")
     elif "" in parts or "." in parts:
         yield error(shown, "empty-part", "a part of the path is empty", "rename it; SageMaker refuses it")
+    yield from _letters(shown, key)
+
+
+def _letters(shown: str, key: str) -> Iterator[Finding]:
+    """What the name is written with, and how long it is."""
+    parts = key.split("/")
     if any(len(_bytes(part)) > LONGEST_PART for part in parts):
         yield error(shown, "long-name", f"a name is longer than {LONGEST_PART} bytes", "rename it")
     elif len(_bytes(key)) > LONGEST_KEY:

@@ -104,7 +104,7 @@ def verify_keys(keys: Iterable[Key]) -> tuple[Finding, ...]:
     """The objects of a release by key behind the prefix and size: what SageMaker or the server would
     refuse.
     """
-    held = [(key, size) for key, size in keys if key]
+    held = [(key or "/", size) for key, size in keys]
     files = [key for key, _ in held if not key.endswith("/")]
     return (*name_findings(held), *placement_findings(files), *duplicate_findings(files))
 

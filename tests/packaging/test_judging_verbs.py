@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from infra.cli import main
+from tests.aws.cloud import Cloud
+from tests.packaging.commands import Account, typed
 from tests.packaging.hostile_pickles import SHAPES, as_zip
 from tests.packaging.sparse_models import LORA_XL, SD1, SDXL, write
 
@@ -98,6 +100,25 @@ def test_verify_tells_programs_each_finding(root: Path, hostile: Path, capsys: p
     told = json.loads(capsys.readouterr().out)
     assert told["outcome"] == "bad"
     assert [finding["code"] for finding in told["findings"]] == ["global"]
+
+
+def test_verify_looks_at_the_names_in_a_bucket(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    cloud = Cloud()
+    with cloud.gateway() as url:
+        account = Account(cloud=cloud, url=url, bucket=cloud.make_bucket())
+        for key in ("models/Stable-diffusion/base.safetensors", "models/Lora/"):
+            cloud.clients["s3"].put_object(Bucket=account.bucket, Key=key, Body=b"")
+
+        told = typed(capsys, "models", "verify", account.place, *account.where[2:], "--json")
+
+    assert told.status == 1
+    assert [(finding["path"], finding["code"]) for finding in told.json["findings"]] == [
+        ("Lora/", "folder-object")
+    ]
 
 
 def test_strict_makes_warnings_failures(root: Path):

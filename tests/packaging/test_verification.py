@@ -291,6 +291,7 @@ def test_an_archive_and_its_content_must_fit_the_disk_together(tmp_path: Path):
 GOOD_KEYS = [("Stable-diffusion/base.safetensors", 7), ("catalogue.json", 2), ("Lora/ink.safetensors", 3)]
 KEYS = {
     "a console's folder": (("Lora/", 0), "folder-object"),
+    "the prefix itself as a folder": (("", 0), "folder-object"),
     "a key that ends in a slash": (("Lora/x/", 5), "folder-object"),
     "an empty part": (("Lora//x.safetensors", 5), "empty-part"),
     "a dot": (("Lora/./x.safetensors", 5), "empty-part"),

@@ -1,12 +1,14 @@
-"""`imagine models verify FOLDER|ARCHIVE`: what would go wrong on the endpoint, found here."""
+"""`imagine models verify FOLDER|ARCHIVE|s3://…`: what would go wrong on the endpoint, found here."""
 
 import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
 
+from infra.commands.models import cloud
 from infra.commands.models.meter import size_words
-from model_packaging.verification import Limits, Report, verify_archive, verify_folder
+from model_packaging.layout import is_model_file
+from model_packaging.verification import Limits, Report, verify_archive, verify_folder, verify_keys
 
 GB = 10**9
 USUAL = Limits()
@@ -14,7 +16,11 @@ USUAL = Limits()
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser("verify", help="find what would fail on the endpoint; nothing is executed")
-    parser.add_argument("place", type=Path, help="the folder that holds Stable-diffusion/, or a model.tar.gz")
+    parser.add_argument(
+        "place",
+        help="the folder that holds Stable-diffusion/, a model.tar.gz, or s3://bucket/prefix (names only)",
+    )
+    cloud.add_options(parser, place=False)
     parser.add_argument(
         "--disk",
         type=float,
@@ -37,14 +43,22 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 def run(arguments: argparse.Namespace) -> int:
     """0 when nothing would fail, 1 otherwise. Raises `WrongPlace`."""
     limits = Limits(instance_disk=int(arguments.disk * GB), download_timeout=arguments.download_timeout)
-    look = verify_folder if arguments.place.is_dir() else verify_archive
-    report = look(arguments.place, limits=limits)
+    report = _look(arguments, limits)
     good = report.ok and not (arguments.strict and any(f.severity == "warning" for f in report.findings))
     if arguments.json:
         print(json.dumps(_told(report, good=good)))
     else:
         _print(report)
     return 0 if good else 1
+
+
+def _look(arguments: argparse.Namespace, limits: Limits) -> Report:
+    if arguments.place.startswith("s3://"):
+        keys = [(found.key, found.size) for found in cloud.open_store(arguments, arguments.place).objects()]
+        models = sum(is_model_file(key) for key, _ in keys)
+        return Report(findings=verify_keys(keys), files=models, size=sum(size for _, size in keys))
+    place = Path(arguments.place)
+    return (verify_folder if place.is_dir() else verify_archive)(place, limits=limits)
 
 
 def _told(report: Report, *, good: bool) -> dict[str, object]:
