@@ -44,6 +44,18 @@ def draw(inference: Inference, tmp_path: Path):
     return run
 
 
+def test_the_demos_environment_holds_what_the_command_line_imports():
+    names = {
+        part: set(
+            re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements" / f"{part}.txt").read_text(), re.MULTILINE)
+        )
+        for part in ("cli", "demo")
+    }
+
+    assert "botocore" in names["cli"]
+    assert names["cli"] <= names["demo"]
+
+
 # help and usage
 
 
