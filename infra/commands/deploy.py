@@ -34,7 +34,7 @@ def register(commands: Parsers) -> None:
         "--suffix", help="makes the bucket's name unique in the world, such as your team's name"
     )
     parser.add_argument("--team", help="Slack workspace id, T… (default: SLACK_TEAM_ID)")
-    parser.add_argument("--dry-run", action="store_true", help="pack, and print what would be run")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be run, and do nothing")
     parser.set_defaults(run=telling("deploy", run))
 
 
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         print(" ".join(command))
         return 0
-    function_zip.main([])
+    _pack()
     print(
         f"deploying stage {arguments.stage} to {arguments.region}; the idle service costs about $2 a month",
         flush=True,
@@ -56,6 +56,16 @@ def run(arguments: argparse.Namespace) -> int:
         raise CannotDeploy("osls did not deploy; its last lines say why. Mend that and run this again")
     print(f"deployed; now: imagine endpoint apply --stage {arguments.stage} --region {arguments.region}")
     return 0
+
+
+def _pack() -> None:
+    """Write the functions' zip. Raises CannotDeploy where a pinned package cannot be had."""
+    try:
+        function_zip.main([])
+    except subprocess.CalledProcessError as failed:
+        raise CannotDeploy(
+            "the functions' packages could not be fetched; nothing was sent to AWS. Try again when pip can"
+        ) from failed
 
 
 def command_for(arguments: argparse.Namespace, *, osls: Path) -> list[str]:

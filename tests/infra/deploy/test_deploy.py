@@ -1,6 +1,7 @@
 """`imagine deploy`: what is asked for first, and the line that osls gets. A stand-in takes osls's place."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,19 @@ def test_a_deployment_that_fails_is_a_failure(
 
     assert imagine("--suffix", "acme", "--team", "T0123456789") == 1
     assert "osls did not deploy" in capsys.readouterr().err
+
+
+def test_packages_that_cannot_be_had_are_told_without_a_traceback(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def unreachable(_words: list[str]) -> int:
+        raise subprocess.CalledProcessError(1, ["pip"])
+
+    monkeypatch.setattr(deploy.function_zip, "main", unreachable)
+
+    assert imagine("--suffix", "acme", "--team", "T0123456789") == 1
+    assert "nothing was sent to AWS" in capsys.readouterr().err
+    assert not (checkout / "record").exists()
 
 
 def test_the_tool_is_the_pinned_one():
