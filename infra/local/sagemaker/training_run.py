@@ -124,13 +124,24 @@ class TrainingRun:
     def _send_checkpoints(self) -> None:
         if "CheckpointConfig" not in self._job:
             return
+        for folder, _, names in os.walk(self.root / "checkpoints"):  # leaves out a folder that vanishes
+            for name in sorted(names):
+                try:
+                    self._send_checkpoint(Path(folder, name))
+                except FileNotFoundError:
+                    continue  # the trainer has renamed or removed it: what is there is sent at the next look
+
+    def _send_checkpoint(self, path: Path) -> None:
+        """Send a file that has changed. Raises FileNotFoundError where it is gone."""
+        if path.suffix == ".unfinished":
+            return
+        changed = path.stat().st_mtime_ns
+        if self._sent.get(str(path)) == changed:
+            return
         bucket, prefix = split(self._checkpoints)
-        for path in sorted((self.root / "checkpoints").rglob("*")):
-            changed = path.stat().st_mtime_ns
-            if path.is_file() and path.suffix != ".unfinished" and self._sent.get(str(path)) != changed:
-                key = f"{prefix}{path.relative_to(self.root / 'checkpoints')}"
-                self._s3.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
-                self._sent[str(path)] = changed
+        key = f"{prefix}{path.relative_to(self.root / 'checkpoints')}"
+        self._s3.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
+        self._sent[str(path)] = changed
 
     def _send_log(self) -> None:
         if self._logs is None:

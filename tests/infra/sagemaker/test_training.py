@@ -1,8 +1,9 @@
 """The stand-in's training jobs: our training container as a process, and the states SageMaker tells."""
 
 import io
+import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
+from infra.local.sagemaker.training_run import TrainingRun
 from tests.aws.cloud import Cloud
 from tests.infra.sagemaker.standing_region import ROLE, STUB_TRAINER, Stand, standing_region
 
@@ -199,6 +201,51 @@ def test_on_demand_fails_where_there_is_no_machine(stand: Stand):
     stand.sagemaker.create_training_job(**request(stand))
 
     assert "CapacityError" in told(stand)["FailureReason"]
+
+
+@pytest.fixture
+def run(stand: Stand) -> Iterator[TrainingRun]:
+    """A job's container that has ended; what lies among its checkpoints the test decides."""
+    quiet = (sys.executable, "-c", "pass")
+    run = TrainingRun(request(stand), s3=stand.cloud.clients["s3"], logs=None, moment=0.0, command=quiet)
+    yield run
+    run.close()
+
+
+def test_a_checkpoint_that_is_renamed_before_it_is_looked_at_is_not_sent_yet(stand: Stand, run: TrainingRun):
+    folder = run.root / "checkpoints"
+    (folder / "a.pt").write_text("one")
+    (folder / "b.pt").write_text("two")
+    events = stand.cloud.clients["s3"].meta.events
+    events.register("before-call.s3.PutObject", lambda **_: (folder / "b.pt").unlink(missing_ok=True))
+
+    run.status()
+    assert checkpoints(stand) == ["checkpoints/a.pt"]
+
+
+def test_a_checkpoint_that_vanishes_while_it_is_read_is_sent_once_it_is_there_again(
+    stand: Stand, run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+):
+    file = run.root / "checkpoints/training.pt"
+    file.write_text("one")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Path, "read_bytes", vanishing(Path.read_bytes))
+        run.status()
+    assert checkpoints(stand) == []
+
+    file.write_text("two")
+    run.status()
+    assert checkpoints(stand) == ["checkpoints/training.pt"]
+
+
+def vanishing(read: Callable[[Path], bytes]) -> Callable[[Path], bytes]:
+    """The file is gone just before it is opened."""
+
+    def reading(path: Path) -> bytes:
+        path.unlink()
+        return read(path)
+
+    return reading
 
 
 def test_jobs_are_listed_by_name_and_status(stand: Stand):

@@ -19,6 +19,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     given = json.loads((root / "input/config/hyperparameters.json").read_text())
     checkpoint = root / "checkpoints/training.pt"
+    unfinished = root / "checkpoints/training.pt.unfinished"
     if not given["steps"].isdecimal():
         (root / "output/failure").write_text("hyperparameter steps must be a whole number")
         return 1
@@ -26,7 +27,8 @@ def main() -> int:
     print(f"going on after step {step}", flush=True)
     while step < int(given["steps"]) and not stopped.wait(STEP_SECONDS):
         step += 1
-        checkpoint.write_text(str(step))
+        unfinished.write_text(str(step))
+        unfinished.replace(checkpoint)
         print(f"step {step} of {given['steps']}, loss=0.1;", flush=True)
     (root / "model/Lora").mkdir(exist_ok=True)
     (root / f"model/Lora/{given['name']}.safetensors").write_bytes(lora())
