@@ -22,6 +22,14 @@ REASONS = {
     413: b"body too large",
     503: b"the signing secret cannot be read",
 }
+NOT_CONFIGURED = (
+    b"not configured yet: no signing secret is stored. Whoever deployed this stores one with: "
+    b"imagine secrets set slack-signing-secret"
+)
+"""What is answered between the deployment and the secret, which can only come afterwards: Slack shows the
+signing secret of an app, and an app asks for an address first.
+"""
+
 ODD_SHAPE = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
 """What Bolt raises, also from its error handling, at a payload that is not built as Slack builds it."""
 
@@ -77,21 +85,21 @@ class Receiver:
         if method != "POST":
             return _refused(405)
         pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
-        status = self._judge(pairs, body)
-        return self._dispatch(gate.admitted(pairs), body) if status == 200 else _refused(status)
+        refusal = self._refusal(pairs, body)
+        return self._dispatch(gate.admitted(pairs), body) if refusal is None else refusal
 
-    def _judge(self, pairs: Sequence[tuple[str, str]], body: bytes) -> int:
-        """The gate's status. A secret may have been replaced a moment ago, so a refused signature is tried
-        once more with the secrets as they are now. 503 when there are none to judge by.
+    def _refusal(self, pairs: Sequence[tuple[str, str]], body: bytes) -> Response | None:
+        """None for what the gate lets in. A secret may have been replaced a moment ago, so a signature that
+        is refused is tried once more with the secrets as they are now. 503 when there are none to judge by.
         """
         try:
             known = self._secrets.current()
             verdict = gate.check(pairs, body, secrets=known, now=self._clock.now())
             if verdict.status == 401 and (fresh := self._secrets.refresh()) != known:
                 verdict = gate.check(pairs, body, secrets=fresh, now=self._clock.now())
-        except PeerError:
-            return 503
-        return verdict.status
+        except PeerError as error:
+            return _not_configured() if error.code == "secret_missing" else _refused(503)
+        return None if verdict.status == 200 else _refused(verdict.status)
 
     def _dispatch(self, headers: dict[str, list[str]], body: bytes) -> Response:
         """Slack signed these bytes, yet they may still be none that Bolt can read."""
@@ -116,6 +124,10 @@ def _has_shape(text: str, *, content_type: str) -> bool:
     if "payload" in fields:
         return isinstance(json.loads(fields["payload"]), dict)
     return bool(fields)
+
+
+def _not_configured() -> Response:
+    return Response(status=503, headers=PLAIN, body=NOT_CONFIGURED)
 
 
 def _refused(status: int) -> Response:
