@@ -1,4 +1,4 @@
-"""An account with a release that holds the embedded model's checkpoint, and a folder with blue pictures."""
+"""An account with a release that holds one checkpoint, and a folder with blue pictures."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from model_packaging.upload import Plan, make_release
 from tests.aws.cloud import Cloud
 from tests.infra.endpoint.account import IMAGE, Account
 from tests.infra.sagemaker.standing_region import STUB_TRAINER, standing_region
+from tests.packaging.model_files import checkpoint
 
 CHECKPOINT = Path("container/embedded/model.safetensors").resolve()
 OUTPUTS = """{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}, "Outputs": {
@@ -33,15 +34,17 @@ def real() -> bool:
 
 
 @pytest.fixture
-def account(real: bool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    """Training jobs run our container where `real` is parametrised to be true, else a stub."""
+def account(real: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Account]:
+    """Training jobs run our container where `real` is parametrised to be true, else a stub that reads no
+    checkpoint.
+    """
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     trainer = COMMAND if real else STUB_TRAINER
     with standing_region(Cloud(), container_url="http://127.0.0.1:9", trainer=trainer) as stand:
         account = Account(stand=stand)
         template = OUTPUTS.replace("BUCKET", stand.bucket).replace("TOPIC", stand.topic)
         account["cloudformation"].create_stack(StackName="imagine-dev", TemplateBody=template)
-        release_base(store_of(account))
+        release_base(store_of(account), CHECKPOINT if real else checkpoint(tmp_path / "base.safetensors"))
         yield account
 
 
@@ -49,8 +52,8 @@ def store_of(account: Account) -> Store:
     return Store(account["s3"], Place(bucket=account.stand.bucket, prefix="models/"))
 
 
-def release_base(store: Store) -> None:
-    file = source_file(CHECKPOINT, "Stable-diffusion/emoji.safetensors")
+def release_base(store: Store, place: Path) -> None:
+    file = source_file(place, "Stable-diffusion/emoji.safetensors")
     plan = Plan(send=(file,), keep=(), before=None)
     make_release(store, plan, describe=describe, now=datetime(2026, 11, 1, tzinfo=UTC))
 
