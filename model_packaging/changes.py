@@ -11,7 +11,7 @@ from model_packaging.hashes import hash_file
 from model_packaging.kinds import Kind
 from model_packaging.layout import folder_named
 from model_packaging.models_toml import with_notes
-from model_packaging.packing import Folder, annotated
+from model_packaging.packing import Folder, annotated, digests_of
 from model_packaging.upload import Kept, Plan, plan_upload
 
 
@@ -28,7 +28,9 @@ def plan_of_folder(folder: Folder, before: Catalogue | None) -> Plan:
         Kept(release=release, path=held.path, facts=_moved(file, held, folder, before)) for file, held in same
     )
     default = folder.notes.default_model or (before.default_model if before else "")
-    return Plan(send=send, keep=keep, before=before, default_model=default)
+    stated = {file.path: digests_of(folder.known[file.path]) for file in send if file.path in folder.known}
+    known = {path: digests for path, digests in stated.items() if digests is not None}
+    return Plan(send=send, keep=keep, before=before, default_model=default, known=known)
 
 
 def plan_with_file(before: Catalogue, file: SourceFile) -> Plan:

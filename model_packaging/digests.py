@@ -1,9 +1,8 @@
-"""Digests of a file that is read anyway: SHA-256 in a thread of its own, CRC-32 beside it."""
+"""Digests of a file that is read anyway: SHA-256 and CRC-32 in the same pass."""
 
 import hashlib
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from isal import isal_zlib
@@ -14,6 +13,9 @@ from model_packaging.kinds import Kind
 from model_packaging.layout import folder_named
 
 MOST_HEADER_BYTES = 16 * 2**20
+STEP = 2**20
+"""Bytes to read and hash at once: what a core's cache still holds is hashed half as fast again."""
+
 AUTOV3_KINDS = (Kind.LORA, Kind.EMBEDDING)
 
 
@@ -27,42 +29,44 @@ class Digests:
 
 
 class Digesting:
-    """The digests of one file whose pieces come in order. The hasher works beside the caller.
+    """The digests of one file, taken while it is read from its beginning to its end.
 
-    `body_offset`: where the part begins that webui's AutoV3 is about, None to leave it out.
+    `body_offset`: where the part begins that webui's AutoV3 is about, None to leave it out. `known`: what a
+    catalogue states of the file; then CRC-32 alone is computed, and must be the stated one.
     """
 
-    def __init__(self, hasher: ThreadPoolExecutor, *, body_offset: int | None = None) -> None:
-        self._hasher = hasher
+    def __init__(self, *, body_offset: int | None = None, known: Digests | None = None) -> None:
+        self._known = known
         self._whole = hashlib.sha256()
         self._body = hashlib.sha256()
         self._body_offset = body_offset
         self._crc32 = 0
-        self._done = 0
 
-    def add(self, piece: memoryview) -> "tuple[int, Future[None]]":
-        """The piece's CRC-32, and a future: the piece must stay as it is until that has ended."""
-        crc32 = isal_zlib.crc32(piece)
-        self._crc32 = isal_zlib.crc32_combine(self._crc32, crc32, len(piece))
-        hashed = self._hasher.submit(self._hash, piece, self._done)
-        self._done += len(piece)
-        return crc32, hashed
+    def read(self, descriptor: int, buffer: memoryview, start: int) -> int:
+        """Fill the buffer with the file's bytes from `start`; returns their CRC-32. Raises `Unreadable`."""
+        crc32 = 0
+        for at, length in spans(len(buffer), STEP):
+            step = buffer[at : at + length]
+            read_into(descriptor, step, start + at)
+            crc32 = isal_zlib.crc32(step, crc32)
+            if self._known is None:
+                self._hash(step, start + at)
+        self._crc32 = isal_zlib.crc32_combine(self._crc32, crc32, len(buffer))
+        return crc32
 
     def finish(self) -> Digests:
-        """Wait for the hasher. To be called once, after the last piece."""
-        self._hasher.submit(lambda: None).result()
-        body = self._body.hexdigest() if self._body_offset is not None else ""
-        return Digests(sha256=self._whole.hexdigest(), crc32=self._crc32, body_sha256=body)
+        """After the last piece, once. Raises `Unreadable` where the file is not the known one."""
+        if self._known is None:
+            body = self._body.hexdigest() if self._body_offset is not None else ""
+            return Digests(sha256=self._whole.hexdigest(), crc32=self._crc32, body_sha256=body)
+        if self._known.crc32 != self._crc32:
+            raise Unreadable("changed", "a file is not what catalogue.json says of it; run it with --rehash")
+        return self._known
 
-    def _hash(self, piece: memoryview, start: int) -> None:
-        self._whole.update(piece)
-        if self._body_offset is not None and start + len(piece) > self._body_offset:
-            self._body.update(piece[max(0, self._body_offset - start) :])
-
-
-def hasher() -> ThreadPoolExecutor:
-    """The thread that hashes, to be used as a context."""
-    return ThreadPoolExecutor(1, thread_name_prefix="hasher")
+    def _hash(self, step: memoryview, start: int) -> None:
+        self._whole.update(step)
+        if self._body_offset is not None and start + len(step) > self._body_offset:
+            self._body.update(step[max(0, self._body_offset - start) :])
 
 
 def read_into(descriptor: int, buffer: memoryview, start: int) -> None:
@@ -73,18 +77,6 @@ def read_into(descriptor: int, buffer: memoryview, start: int) -> None:
         if not got:
             raise Unreadable("changed", "a file became shorter while it was read; run it again")
         done += got
-
-
-def read_span(descriptor: int, span: tuple[int, int]) -> bytes:
-    """Start and length to those bytes. Raises `Unreadable` where the file ends earlier."""
-    start, length = span
-    body = os.pread(descriptor, length, start)
-    while len(body) < length:
-        more = os.pread(descriptor, length - len(body), start + len(body))
-        if not more:
-            raise Unreadable("changed", "a file became shorter while it was read; run it again")
-        body += more
-    return body
 
 
 def spans(size: int, piece: int) -> Iterator[tuple[int, int]]:

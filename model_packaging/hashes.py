@@ -1,17 +1,18 @@
 """Every digest people and services know a model file by, in one reading of it."""
 
 import hashlib
-import itertools
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from model_packaging.errors import Unreadable
 
-CHUNK = 4 * 2**20
 MIB = 2**20
+CHUNK = MIB
+"""What a core's cache still holds when it is hashed."""
+
 AUTOV1_BYTES = 64 * 2**10
 
 OnProgress = Callable[[int, int], None]
@@ -37,7 +38,10 @@ class Hashes:
 
 
 def hash_file(path: Path, on_progress: OnProgress = unheard) -> Hashes:
-    """One pass over the file with a few MiB in memory. Raises `Unreadable`, also if it changes meanwhile."""
+    """Read the file once, in a few MiB of memory. Raises `Unreadable`, also if it changes meanwhile.
+
+    AutoV3 has a reader of its own beside the first one: the disk is read once, the page cache twice.
+    """
     try:
         with path.open("rb", buffering=0) as file:
             return _hash(file.fileno(), on_progress)
@@ -48,40 +52,30 @@ def hash_file(path: Path, on_progress: OnProgress = unheard) -> Hashes:
 def _hash(descriptor: int, on_progress: OnProgress) -> Hashes:
     size = os.fstat(descriptor).st_size
     body_offset = _body_offset(descriptor, size)
-    whole, body = hashlib.sha256(), hashlib.sha256()
-    done, before = 0, _nothing()
     # hashlib lets go of the interpreter lock: AutoV3 costs a second core instead of twice the time.
     with ThreadPoolExecutor(1) as beside:
-        for chunk in _chunks(descriptor):
-            behind_header = chunk[max(0, body_offset - done) :]
-            also = beside.submit(body.update, behind_header) if body_offset else _nothing()
-            whole.update(chunk)
-            before.result()
-            before = also
-            done += len(chunk)
-            if done > size:
-                break  # it grows, perhaps for ever
-            on_progress(done, size)
-    if done != size:
-        raise Unreadable("changed", "the file changed while it was read; try again once its copy is complete")
+        body = beside.submit(_sha256, descriptor, (body_offset, size), unheard) if body_offset else None
+        sha256 = _sha256(descriptor, (0, size), on_progress)
+        autov3 = body.result()[:12] if body else ""
     return Hashes(
-        sha256=whole.hexdigest(),
+        sha256=sha256,
         autov1=hashlib.sha256(os.pread(descriptor, AUTOV1_BYTES, MIB)).hexdigest()[:8],
-        autov2=whole.hexdigest()[:10],
-        autov3=body.hexdigest()[:12] if body_offset else "",
+        autov2=sha256[:10],
+        autov3=autov3,
     )
 
 
-def _chunks(descriptor: int) -> Iterator[memoryview]:
-    """Views of two buffers in turn: each is used up before the next but one is read."""
-    buffers = (memoryview(bytearray(CHUNK)), memoryview(bytearray(CHUNK)))
-    offset = 0
-    for turn in itertools.cycle(buffers):
-        got = os.preadv(descriptor, [turn], offset)
-        if not got:
-            return
-        yield turn[:got]
-        offset += got
+def _sha256(descriptor: int, reach: tuple[int, int], on_progress: OnProgress) -> str:
+    """Of the bytes within `reach`, behind which the file must end."""
+    done, size = reach
+    told, buffer = hashlib.sha256(), memoryview(bytearray(CHUNK))
+    while (got := os.preadv(descriptor, [buffer], done)) and done <= size:
+        told.update(buffer[:got])
+        done += got
+        on_progress(done, size)
+    if done != size:
+        raise Unreadable("changed", "the file changed while it was read; try again once its copy is complete")
+    return told.hexdigest()
 
 
 def _body_offset(descriptor: int, size: int) -> int:
@@ -89,9 +83,3 @@ def _body_offset(descriptor: int, size: int) -> int:
     start = os.pread(descriptor, 9, 0)
     offset = 8 + int.from_bytes(start[:8], "little")
     return offset if start[8:] == b"{" and offset <= size else 0
-
-
-def _nothing() -> Future[None]:
-    done: Future[None] = Future()
-    done.set_result(None)
-    return done

@@ -1,15 +1,17 @@
 """`pack`: a release tree of hard links, or `model.tar.gz`; both hold the same `catalogue.json`."""
 
+import itertools
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from model_packaging.catalogue import Catalogue, ModelFile, check_names, from_json, to_json
 from model_packaging.contents import Contents, SourceFile, list_contents, opened
-from model_packaging.digests import Digesting, Digests, body_offset_of, hasher, read_into, spans
+from model_packaging.digests import Digesting, Digests, body_offset_of, spans
 from model_packaging.errors import BadCatalogue, WrongPlace
 from model_packaging.hashes import OnProgress, unheard
 from model_packaging.inspection import inspect_file
@@ -116,9 +118,8 @@ def pack_tree(folder: Folder, place: Path, on_progress: OnProgress = unheard) ->
 
 def make_catalogue(folder: Folder, on_progress: OnProgress = unheard) -> Catalogue:
     """Hash what is not known yet. Raises `Unreadable`, `Hostile`, `BadCatalogue`."""
-    with hasher() as pool:
-        reading = _Reading(folder, pool, on_progress)
-        return catalogue_of(folder, [reading.described(file) for file in folder.contents.files])
+    reading = _Reading(folder, on_progress)
+    return catalogue_of(folder, [reading.described(file) for file in folder.contents.files])
 
 
 def pack_archive(
@@ -129,10 +130,10 @@ def pack_archive(
     The same files give the same bytes. Raises as `make_catalogue`, and `WrongPlace` where the disk is full.
     """
     try:
-        with hasher() as pool, archive(place, small=small) as tar:
+        with archive(place, small=small) as tar, ThreadPoolExecutor(1, "writer") as writer:
             for path in _folders(folder.contents):
                 tar.add_folder(path)
-            reading = _Reading(folder, pool, on_progress, tar)
+            reading = _Reading(folder, on_progress, _Archive(tar, writer))
             catalogue = catalogue_of(folder, [reading.described(file) for file in folder.contents.files])
             body = to_json(catalogue)
             tar.begin_file(CATALOGUE, len(body))
@@ -162,52 +163,61 @@ def write_catalogue(root: Path, catalogue: Catalogue) -> bool:
     return True
 
 
-class _Reading:
-    """Reads files one after another through two buffers: one is filled while the other is still hashed."""
+class _Archive:
+    """Members of an archive, written by another thread than the one that reads them."""
 
-    def __init__(
-        self, folder: Folder, pool: ThreadPoolExecutor, on_progress: OnProgress, tar: TarWriter | None = None
-    ) -> None:
-        self._folder = folder
-        self._pool = pool
-        self._on_progress = on_progress
+    def __init__(self, tar: TarWriter, writer: ThreadPoolExecutor) -> None:
         self._tar = tar
-        self._buffers = (memoryview(bytearray(PIECE)), memoryview(bytearray(PIECE)))
+        self._writer = writer
+        self._under_way: deque[Future[None]] = deque()
+
+    @contextmanager
+    def member(self, file: SourceFile) -> Iterator[None]:
+        self._tar.begin_file(file.path, file.size)
+        yield
+        self.wait_for(0)
+        self._tar.end_file(file.size)
+
+    def write(self, piece: memoryview) -> None:
+        """Begin to write; the piece must stay as it is until so much is written."""
+        self._under_way.append(self._writer.submit(self._tar.write, piece))
+
+    def wait_for(self, pieces: int) -> None:
+        """Until at most so many pieces are left to write. Raises OSError, such as for a full disk."""
+        while len(self._under_way) > pieces:
+            self._under_way.popleft().result()
+
+
+class _Reading:
+    """Reads files one after another through two buffers: one is filled while the other is still written."""
+
+    def __init__(self, folder: Folder, on_progress: OnProgress, archived: _Archive | None = None) -> None:
+        self._folder = folder
+        self._on_progress = on_progress
+        self._archived = archived
+        self._buffers = itertools.cycle([memoryview(bytearray(PIECE)), memoryview(bytearray(PIECE))])
         self._done = 0
 
     def described(self, file: SourceFile) -> ModelFile:
         known = self._folder.known.get(file.path)
         digests = digests_of(known) if known else None
-        if digests is None or self._tar is not None:
+        if digests is None or self._archived is not None:
             digests = self._read(file, known=digests)
         return annotated(describe(file, digests), self._folder.notes, None)
 
     def _read(self, file: SourceFile, *, known: Digests | None) -> Digests:
-        with opened(file) as descriptor, self._member(file):
-            digesting = Digesting(self._pool, body_offset=body_offset_of(file, descriptor))
-            hashed: list[Future[None] | None] = [None, None]
-            for number, (start, length) in enumerate(spans(file.size, PIECE)):
-                turn = number % 2
-                wait(filter(None, [hashed[turn]]))
-                piece = self._buffers[turn][:length]
-                read_into(descriptor, piece, start)
-                hashed[turn] = digesting.add(piece)[1] if known is None else None
-                self._pass_on(piece)
-            return known or digesting.finish()
-
-    def _pass_on(self, piece: memoryview) -> None:
-        if self._tar is not None:
-            self._tar.write(piece)
-        self._done += len(piece)
-        self._on_progress(self._done, self._folder.contents.size)
-
-    @contextmanager
-    def _member(self, file: SourceFile) -> Iterator[None]:
-        if self._tar is not None:
-            self._tar.begin_file(file.path, file.size)
-        yield
-        if self._tar is not None:
-            self._tar.end_file(file.size)
+        with opened(file) as descriptor, self._archived.member(file) if self._archived else nullcontext():
+            digesting = Digesting(body_offset=body_offset_of(file, descriptor), known=known)
+            for start, length in spans(file.size, PIECE):
+                if self._archived:
+                    self._archived.wait_for(1)
+                piece = next(self._buffers)[:length]
+                digesting.read(descriptor, piece, start)
+                if self._archived:
+                    self._archived.write(piece)
+                self._done += length
+                self._on_progress(self._done, self._folder.contents.size)
+            return digesting.finish()
 
 
 def digests_of(known: ModelFile) -> Digests | None:

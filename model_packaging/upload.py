@@ -1,6 +1,6 @@
 """Makes a release: files are sent straight from the folder, unchanged ones are copied inside S3.
 
-One thread reads; each part is hashed in a second one while others send it. What was interrupted, by kill -9
+One thread reads and hashes each part, others send it. What was interrupted, by kill -9
 too, goes on from what S3 lists: there is no file of state, and every part is compared by checksum.
 """
 
@@ -8,15 +8,16 @@ import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from queue import SimpleQueue
 from typing import TypeVar
 
 from isal import isal_zlib
 
 from model_packaging.catalogue import Catalogue, ModelFile, to_json
 from model_packaging.contents import SourceFile, opened
-from model_packaging.digests import Digesting, Digests, body_offset_of, hasher, read_span, spans
+from model_packaging.digests import Digesting, Digests, body_offset_of, spans
 from model_packaging.errors import StoreRefused
 from model_packaging.hashes import OnProgress, unheard
 from model_packaging.layout import CATALOGUE
@@ -66,12 +67,16 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a release will be made of. `before` is the newest release's catalogue, if there is one."""
+    """What a release will be made of. `before` is the newest release's catalogue, if there is one.
+
+    `known`: digests of files to send, by path; those are sent without another SHA-256.
+    """
 
     send: tuple[SourceFile, ...]
     keep: tuple[Kept, ...]
     before: Catalogue | None
     default_model: str = ""
+    known: Mapping[str, Digests] = field(default_factory=dict)
 
     @property
     def bytes_sent(self) -> int:
@@ -113,14 +118,13 @@ def make_release(
     begun = unfinished_of(releases, fingerprint)
     name = begun.name if begun else new_name(releases, fingerprint, now=now)
     chosen = settings or Settings()
-    with hasher() as pool, ThreadPoolExecutor(chosen.streams, thread_name_prefix="stream") as streams:
+    with ThreadPoolExecutor(chosen.streams, thread_name_prefix="stream") as streams:
         making = _Making(
             store,
             plan,
             name=name,
             begun=begun,
             settings=chosen,
-            pool=pool,
             streams=streams,
             on_progress=on_progress,
         )
@@ -148,11 +152,11 @@ def part_size(size: int, *, least: int = PART) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Piece:
-    """Some bytes of a file while they are hashed and sent."""
+    """Some bytes of a file while they are sent. `buffer` holds them, or held them in front."""
 
-    body: bytes
+    body: bytes | bytearray
+    buffer: bytearray
     crc32: int
-    hashed: "Future[None]"
 
 
 class _Making:
@@ -166,7 +170,6 @@ class _Making:
         name: str,
         begun: Release | None,
         settings: Settings,
-        pool: ThreadPoolExecutor,
         streams: ThreadPoolExecutor,
         on_progress: OnProgress,
     ) -> None:
@@ -174,14 +177,16 @@ class _Making:
         self._name = name
         self._there = begun.objects if begun else {}
         self._settings = settings
-        self._pool = pool
         self._streams = streams
         self._plan = plan
         self._on_progress = on_progress
         self._counting = threading.Lock()
         self._done = 0
         self._size = max((part_size(file.size, least=settings.part) for file in plan.send), default=MIB)
-        self._room = threading.Semaphore(settings.streams + 2)
+        # Fresh memory for each part would cost as much time as sending it.
+        self._buffers: SimpleQueue[bytearray] = SimpleQueue()
+        for _ in range(settings.streams + 2):
+            self._buffers.put(bytearray(self._size))
         self._failed: list[BaseException] = []
         self._uploads = _by_key(store, f"{RELEASES}{name}/") if begun else {}
 
@@ -202,7 +207,8 @@ class _Making:
         """Read the file once; returns its digests, and a future that ends when S3 holds it."""
         key = key_of(self._name, file.path)
         with opened(file) as descriptor:
-            digesting = Digesting(self._pool, body_offset=body_offset_of(file, descriptor))
+            known = self._plan.known.get(file.path)
+            digesting = Digesting(body_offset=body_offset_of(file, descriptor), known=known)
             if file.path in self._there:
                 return self._compare(file, descriptor, digesting)
             if file.size <= self._settings.part:
@@ -268,19 +274,20 @@ class _Making:
         return parts
 
     def _piece(self, descriptor: int, span: tuple[int, int], digesting: Digesting) -> _Piece:
-        """Read this span once there is room for it in memory; it is being hashed."""
-        self._room.acquire()
+        """Read and hash this span once there is a buffer for it."""
+        start, length = span
+        buffer = self._buffers.get()
         self._raise_failure()
-        body = read_span(descriptor, span)
-        crc32, hashed = digesting.add(memoryview(body))
-        return _Piece(body=body, crc32=crc32, hashed=hashed)
+        content = memoryview(buffer)[:length]
+        crc32 = digesting.read(descriptor, content, start)
+        body = buffer if length == len(buffer) else bytes(content)
+        return _Piece(body=body, buffer=buffer, crc32=crc32)
 
     def _drop(self, piece: _Piece) -> None:
-        piece.hashed.result()
-        self._room.release()
+        self._buffers.put(piece.buffer)
 
-    def _in_turn(self, piece: _Piece, send: Callable[[bytes], Sent]) -> Sent:
-        """Send a piece; there is room for another once it is both sent and hashed."""
+    def _in_turn(self, piece: _Piece, send: Callable[[bytes | bytearray], Sent]) -> Sent:
+        """Send a piece; its buffer is free for another then."""
         try:
             sent = send(piece.body)
             self._progress(len(piece.body))

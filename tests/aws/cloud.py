@@ -71,6 +71,8 @@ class Cloud:
         raise instead of returning the answer.
         """
         request.headers["x-moto-account-id"] = self.account_id
+        if isinstance(request.body, bytearray):  # botocore sends one, moto reads bytes alone
+            request.body = bytes(request.body)
         with self._turn:
             return self._stubber("before-send", request)
 
