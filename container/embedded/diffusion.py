@@ -41,8 +41,8 @@ class Diffusion:
         """Latents from pure noise."""
         sampler = SAMPLERS[walk.sampler]
         sigmas = sampler.sigmas(self._schedule, walk.steps)
-        start = noise.first() * np.float32(sigmas[0])
-        return sampler.walk(self._denoiser(guidance), start, sigmas, noise.fresh, walk.after_step)
+        start = noise.draw() * np.float32(sigmas[0])
+        return sampler.walk(self._denoiser(guidance), start, sigmas, noise.draw, walk.after_step)
 
     def redraw(
         self, latents: Array, noise: PictureNoise, guidance: Guidance, walk: Walk, *, strength: float
@@ -54,8 +54,8 @@ class Diffusion:
         sampler = SAMPLERS[walk.sampler]
         kept = max(1, round(walk.steps * min(strength, 1.0)))
         sigmas = sampler.sigmas(self._schedule, walk.steps)[-kept - 1 :]
-        start = latents + noise.first() * np.float32(sigmas[0])
-        return sampler.walk(self._denoiser(guidance), start, sigmas, noise.fresh, walk.after_step)
+        start = latents + noise.draw() * np.float32(sigmas[0])
+        return sampler.walk(self._denoiser(guidance), start, sigmas, noise.draw, walk.after_step)
 
     def _denoiser(self, guidance: Guidance) -> Denoise:
         def denoise(x: Array, sigma: float) -> Array:

@@ -12,7 +12,10 @@ SEEDS = 2**32
 class PictureNoise:
     """The noise of one batch.
 
-    Each picture's first noise may lean towards its subseed's, as in webui's variations.
+    Each picture's noise may lean towards its subseed's: at strength 1 it is the subseed's own picture. The
+    first noise leans as in webui's variations. The later noise of ancestral samplers leans too, which webui's
+    does not: it decides more of this small model's picture than the first noise, and varied pictures could
+    come out the same.
     """
 
     def __init__(
@@ -22,23 +25,21 @@ class PictureNoise:
         subseed_strength: float,
         shape: tuple[int, ...],
     ) -> None:
-        self._streams = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
-        self._subseeds = subseeds
+        self._streams = _streams(seeds)
+        self._others = _streams(subseeds) if subseed_strength > 0 else ()
         self._strength = subseed_strength
         self._shape = shape
 
-    def first(self) -> Array:
-        """The noise a picture starts from, (n, *shape)."""
-        base = self.fresh()
-        if self._strength <= 0:
+    def draw(self) -> Array:
+        """The next noise of every picture, (n, *shape): at first what it starts from."""
+        base = self._normal(self._streams)
+        if not self._others:
             return base
-        others = [np.random.Generator(np.random.PCG64(seed)) for seed in self._subseeds]
-        leaning = [_normal(stream, self._shape) for stream in others]
+        leaning = self._normal(self._others)
         return np.stack([slerp(a, b, self._strength) for a, b in zip(base, leaning, strict=True)])
 
-    def fresh(self) -> Array:
-        """The next noise of every stream, (n, *shape)."""
-        return np.stack([_normal(stream, self._shape) for stream in self._streams])
+    def _normal(self, streams: tuple[np.random.Generator, ...]) -> Array:
+        return np.stack([stream.standard_normal(self._shape, dtype=np.float32) for stream in streams])
 
 
 def batch_seeds(
@@ -60,5 +61,5 @@ def slerp(low: Array, high: Array, share: float) -> Array:
     return low * np.float32(parts[0]) + high * np.float32(parts[1])
 
 
-def _normal(stream: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    return stream.standard_normal(shape, dtype=np.float32)
+def _streams(seeds: tuple[int, ...]) -> tuple[np.random.Generator, ...]:
+    return tuple(np.random.Generator(np.random.PCG64(seed)) for seed in seeds)

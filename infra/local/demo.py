@@ -69,7 +69,6 @@ class Demo:
             "IMAGINE_HOME": str(self.home / "bot"),
             "IMAGINE_ADMINS": "U0000000001",
             "IMAGINE_DOLLARS_PER_HOUR": "0",
-            "IMAGINE_VARY_STRENGTH": "0.8",  # the demo model answers little to a little noise
         }
 
     def _bot(self, port: int, model_port: int) -> Recipe:

@@ -207,6 +207,26 @@ DELETE = {"type": "button", "action_id": "delete", "text": plain("Delete"), "sty
 MORE = {"type": "overflow", "action_id": "more", "options": [option("details"), option("cancel")]}
 
 
+def test_nothing_can_be_written_before_there_is_a_channel_to_send_it_to(
+    browser: BrowserContext, room: Room
+) -> None:
+    tab, held = browser.new_page(), []
+    tab.route("**/page/state", lambda route: held.append(route))  # noqa: PLW0108  it wants a function of its own
+    tab.goto(f"{room.slack.base_url}/#/{room.id}")
+    while not held:
+        tab.wait_for_timeout(10)
+    composer = tab.get_by_test_id("composer")
+    expect(composer).to_be_disabled()
+
+    for route in held:
+        route.continue_()
+    composer.fill("hello")
+    composer.press("Enter")
+
+    expect(tab.get_by_test_id("message-list")).to_contain_text("hello")
+    tab.close()
+
+
 def test_the_page_opens_with_its_channels_and_an_example_to_try(page: Page) -> None:
     expect(page.get_by_test_id("composer")).to_be_focused()
     channels = page.get_by_role("navigation", name="Channels")

@@ -16,7 +16,7 @@ def walk(name: str, denoise, *, steps: int = 20, seed: int = 1, on_step=lambda _
     schedule, sampler = NoiseSchedule(), SAMPLERS[name]
     noise = PictureNoise((seed,), (0,), 0.0, SHAPE)
     sigmas = sampler.sigmas(schedule, steps)
-    return sampler.walk(denoise, noise.first() * np.float32(sigmas[0]), sigmas, noise.fresh, on_step)
+    return sampler.walk(denoise, noise.draw() * np.float32(sigmas[0]), sigmas, noise.draw, on_step)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -106,11 +106,17 @@ def test_a_variation_keeps_the_seed_and_counts_up_the_subseed() -> None:
 
 
 def test_a_weak_variation_starts_near_the_seed_and_a_full_one_at_the_subseed() -> None:
-    base = PictureNoise((1,), (2,), 0.0, SHAPE).first()
-    near = PictureNoise((1,), (2,), 0.1, SHAPE).first()
-    far = PictureNoise((1,), (2,), 1.0, SHAPE).first()
+    base = PictureNoise((1,), (2,), 0.0, SHAPE).draw()
+    near = PictureNoise((1,), (2,), 0.1, SHAPE).draw()
+    far = PictureNoise((1,), (2,), 1.0, SHAPE).draw()
     assert 0 < np.abs(near - base).mean() < np.abs(far - base).mean()
-    assert np.allclose(far, PictureNoise((2,), (0,), 0.0, SHAPE).first(), atol=1e-6)
+    assert np.allclose(far, PictureNoise((2,), (0,), 0.0, SHAPE).draw(), atol=1e-6)
+
+
+def test_a_variation_leans_in_the_later_noise_of_ancestral_samplers_too() -> None:
+    full, own = PictureNoise((1,), (2,), 1.0, SHAPE), PictureNoise((2,), (0,), 0.0, SHAPE)
+    for _ in range(3):
+        assert np.allclose(full.draw(), own.draw(), atol=1e-6)
 
 
 def test_noise_between_two_noises_keeps_its_strength() -> None:
@@ -122,5 +128,5 @@ def test_noise_between_two_noises_keeps_its_strength() -> None:
 def test_a_picture_has_the_same_noise_alone_and_in_a_batch() -> None:
     batch = PictureNoise((3, 4), (0, 0), 0.0, SHAPE)
     alone = PictureNoise((4,), (0,), 0.0, SHAPE)
-    assert (batch.first()[1] == alone.first()[0]).all()
-    assert (batch.fresh()[1] == alone.fresh()[0]).all()
+    assert (batch.draw()[1] == alone.draw()[0]).all()
+    assert (batch.draw()[1] == alone.draw()[0]).all()

@@ -47,7 +47,7 @@ def main(folder: Path) -> int:
     ours = Diffusion(networks).draw(
         noise, guidance, Walk(sampler="DDIM", steps=STEPS, after_step=lambda _done, _all: None)
     )
-    first = PictureNoise((7,), (0,), 0.0, (4, 8, 8)).first()
+    first = PictureNoise((7,), (0,), 0.0, (4, 8, 8)).draw()
     differences = {
         "text states": float(np.abs(_text_states(pipeline) - positive).max()),
         "latents": float(np.abs(_latents(pipeline, first) - ours).max()),

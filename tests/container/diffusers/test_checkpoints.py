@@ -219,7 +219,7 @@ def test_the_embedded_checkpoint_draws_what_its_own_engine_draws() -> None:
     )
 
     states, latents = ddim(
-        "a red apple on a blue background", PictureNoise((7,), (0,), 0.0, (4, 8, 8)).first()
+        "a red apple on a blue background", PictureNoise((7,), (0,), 0.0, (4, 8, 8)).draw()
     )
 
     assert float(abs(states - positive).max()) < 1e-3

@@ -25,6 +25,7 @@ export class Composer {
     });
     this.#field.addEventListener("keydown", (event) => this.#key(event));
     this.#field.addEventListener("input", () => this.#changed());
+    this.#field.disabled = true; // until there is a place: a line sent to nowhere would be refused
     this.#changed();
   }
 
@@ -38,6 +39,7 @@ export class Composer {
       this.#field.value = this.#drafts.get(key) ?? "";
     }
     this.#place = key;
+    this.#field.disabled = false;
     this.#alert.textContent = "";
     this.#changed();
   }
