@@ -12,20 +12,42 @@ from infra.commands import (
     config,
     demo,
     deploy,
+    dlq,
     doctor,
     draw,
     endpoint,
     iam,
     image,
+    jobs,
+    logs,
     models,
     quota,
+    secrets,
     serve,
     slack,
     train,
 )
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
-COMMANDS = (demo, draw, serve, models, train, image, deploy, endpoint, quota, doctor, slack, iam, config)
+COMMANDS = (
+    demo,
+    draw,
+    serve,
+    models,
+    train,
+    image,
+    deploy,
+    secrets,
+    endpoint,
+    quota,
+    doctor,
+    jobs,
+    logs,
+    dlq,
+    slack,
+    iam,
+    config,
+)
 
 
 def parser() -> argparse.ArgumentParser:

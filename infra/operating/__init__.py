@@ -1,0 +1,1 @@
+"""Running a deployed stage: its secrets, logs, jobs and dead letters, and taking it away."""
