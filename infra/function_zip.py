@@ -1,9 +1,9 @@
 """What the Lambda functions run, in a zip for each group of them: the bot and the packages that group needs.
 
-`python -m infra.function_zip` writes build/accept.zip (the functions in front of people) and build/work.zip
-(the others), which serverless.yml names. Everything is compiled by the functions' own Python; the same files
-make the same zip. botocore describes more than 400 services; those that the bot never calls are left out,
-for every start would list them.
+`python -m infra.function_zip` writes build/accept.zip (the functions that need no pictures, Slack's first of
+all) and build/work.zip (the others), which serverless.yml names. Everything is compiled by the functions' own
+Python; the same files make the same zip. botocore describes more than 400 services; those that the bot never
+calls are left out, for every start would list them.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from infra.docs import ROOT
 from infra.function_python import RUNTIME, runtime_python
 
 GROUPS = {"accept": "accept.txt", "work": "bot.txt"}
-"""The requirements of each zip. `accept`: slack, api, authorizer; `work`: all that nobody waits for."""
+"""The requirements of each zip. Which function has which stands in serverless.yml."""
 
 PLATFORMS = {"aws": ("manylinux2014_aarch64", "manylinux_2_28_aarch64"), "host": ()}
 """Whose wheels: those of Lambda's arm64, or of this machine, for a rehearsal on it."""

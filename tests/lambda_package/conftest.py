@@ -9,7 +9,13 @@ import pytest
 
 from infra import function_zip
 from infra.function_python import NotTheRuntimesPython, runtime_python
+from tests.aws.cloud import Cloud
 from tests.lambda_package.tool_environments import environment
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Cloud:
+    return Cloud()
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,16 @@
 """Lambda's side of a function: the Runtime API on loopback, and AWS's own runtime client as a child process.
 
-    with Function("bot.handlers.slack", environment=...) as function:
+    with Function("bot.handlers.slack", folder=unpacked, python=runtime, environment=...) as function:
         answer = function.invoke(event, seconds=10)
 
-The child is `awslambdaric`, which is what runs Python functions on AWS, so errors have their true shapes.
-Lambda's guide, "Using the Lambda runtime API for custom runtimes".
+The child is `awslambdaric`, which is what runs Python functions on AWS, so errors have their true shapes. It
+knows the unpacked zip and the runtime's own packages, and nothing of this checkout. Lambda's guide, "Using
+the Lambda runtime API for custom runtimes".
 """
 
 import contextlib
 import json
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,7 +23,6 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Self
 
-ROOT = Path(__file__).resolve().parents[2]
 NAME = "imagine-test-function"
 ARN = f"arn:aws:lambda:us-east-1:123456789012:function:{NAME}"
 START_SECONDS = 60.0
@@ -54,10 +53,15 @@ class _Desk:
 
 
 class Function:
-    """One function and its process, which is started anew after a time-out, as on AWS."""
+    """One function and its process, which is started anew after a time-out, as on AWS.
 
-    def __init__(self, handler: str, *, environment: Mapping[str, str]) -> None:
+    `folder` is the task root, `python` an interpreter with the runtime client.
+    """
+
+    def __init__(self, handler: str, *, folder: Path, python: Path, environment: Mapping[str, str]) -> None:
         self._handler = handler
+        self._folder = folder
+        self._python = python
         self._environment = environment
         self._numbers = count(1)
         self._desk = _Desk()
@@ -115,13 +119,12 @@ class Function:
             "AWS_LAMBDA_FUNCTION_NAME": NAME,
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
-            "LAMBDA_TASK_ROOT": str(ROOT),
+            "LAMBDA_TASK_ROOT": str(self._folder),
             "_HANDLER": self._handler,
-            "PYTHONPATH": str(ROOT),
         }
-        command = [sys.executable, "-m", "awslambdaric", self._handler]
+        command = [self._python, "-m", "awslambdaric", self._handler]
         return subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=self._log, stderr=subprocess.STDOUT
+            command, cwd=self._folder, env=environment, stdout=self._log, stderr=subprocess.STDOUT
         )
 
     def _end(self) -> None:
