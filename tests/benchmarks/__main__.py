@@ -1,7 +1,7 @@
 """`make bench`: figures side by side with their goals. Nothing here passes or fails; tests do that.
 
 python -m tests.benchmarks [accept] [delivery] [idle] [environment] [quality] [cold_import] [accept_aws]
-[serving] [diffusers] [packaging_inspect]
+[serving] [diffusers] [packaging_inspect] [packaging_archives] [packaging_upload]
 """
 
 import importlib
@@ -19,6 +19,8 @@ PARTS = (
     "serving",
     "diffusers",
     "packaging_inspect",
+    "packaging_archives",
+    "packaging_upload",
 )
 
 
