@@ -8,7 +8,7 @@ from collections.abc import Callable
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bot.domain.errors import BotError, ConfigError
-from infra.commands.endpoint import sentence_of
+from model_packaging.errors import PackagingError
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -21,7 +21,7 @@ def telling(name: str, run: Run) -> Run:
             return run(arguments)
         except ConfigError:
             raise
-        except (BotError, BotoCoreError, ClientError) as failed:
+        except (BotError, PackagingError, BotoCoreError, ClientError) as failed:
             if getattr(arguments, "json", False):
                 print(json.dumps({"outcome": "failed", "reason": sentence_of(failed)}))
             else:
@@ -29,3 +29,16 @@ def telling(name: str, run: Run) -> Run:
             return 1
 
     return told
+
+
+def sentence_of(failed: Exception) -> str:
+    """AWS's own refusals with the action that is missing and what grants it."""
+    if not isinstance(failed, ClientError):
+        return str(failed)
+    error = failed.response["Error"]
+    if error["Code"] in {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}:
+        fix = "imagine iam deployer-policy prints what is needed"
+        return f"AWS does not allow {failed.operation_name}: {error['Message']}; {fix}"
+    if error["Code"] == "ResourceLimitExceeded":
+        return f"{error['Message']} Ask for it with imagine quota request."
+    return f"{failed.operation_name}: {error['Message']}"

@@ -9,19 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from bot.domain.errors import BotError, ConfigError
 from bot.domain.instance_prices import price_of
-from infra.commands.endpoint import sentence_of
 from infra.commands.endpoint.shared import Context
+from infra.commands.outcome import telling
 from infra.training.errors import NotTrainable, NotTrained
 from infra.training.following import OVER, Standing, follow, log_link
 from infra.training.lesson import Lesson, check_hyperparameters, read_lesson
 from infra.training.released import find_base, release_lora
 from infra.training.starting import latest_job, start
 from infra.training.wanted import Training
-from model_packaging.errors import PackagingError
 from model_packaging.store import Place, Store, place_named
 
 PLACE_SETTING = "IMAGINE_MODELS"
@@ -72,25 +68,12 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     add("--stop", action="store_true", help="end this training where it runs; its checkpoint stays")
     add("--yes", action="store_true", help="do not ask")
     add("--json", action="store_true", help="for programs: one JSON object, nothing else")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=telling("train", run))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """What is refused is told on one line, or as JSON."""
-    try:
-        return _run(Context(arguments))
-    except ConfigError:
-        raise
-    except (BotError, PackagingError, BotoCoreError, ClientError) as failed:
-        if arguments.json:
-            print(json.dumps({"outcome": "failed", "reason": sentence_of(failed)}))
-        else:
-            print(f"imagine train: {sentence_of(failed)}", file=sys.stderr)
-        return 1
-
-
-def _run(context: Context) -> int:
-    arguments = context.arguments
+    """Train and release. Raises TrainingProblem, EndpointError, PackagingError and AWS's own errors."""
+    context = Context(arguments)
     given = _hyperparameters(arguments)
     check_hyperparameters(given)
     if not 0.1 <= arguments.hours <= 100:

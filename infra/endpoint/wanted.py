@@ -7,14 +7,13 @@ to be updated.
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from infra.endpoint.place import VARIANT, Place
 from infra.endpoint.settings import EndpointSettings
+from infra.role_policies import Told, allow, rights, trust
 
-Told = Mapping[str, Any]
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 
 
@@ -41,30 +40,20 @@ class Wanted:
     @property
     def trust(self) -> Told:
         """Who may take the role: SageMaker, for this account only."""
-        return {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"Service": "sagemaker.amazonaws.com"},
-                    "Action": "sts:AssumeRole",
-                    "Condition": {"StringEquals": {"aws:SourceAccount": self.place.account}},
-                }
-            ],
-        }
+        return trust("sagemaker.amazonaws.com", account=self.place.account)
 
     @property
     def rights(self) -> Told:
         """What the endpoint may do, and nothing else. The container itself has no network."""
         bucket = f"arn:{self.place.partition}:s3:::{self.place.bucket}"
         statements: list[Told] = [
-            _allow(["s3:GetObject"], [f"{bucket}/in/*"]),
-            _allow(["s3:PutObject", "s3:AbortMultipartUpload"], [f"{bucket}/out/*", f"{bucket}/failed/*"]),
-            _allow(["s3:ListBucket"], [bucket]),
-            _allow(["sns:Publish"], [self.place.error_topic]),
-            _allow(["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], [self._logs]),
-            _allow(["ecr:GetAuthorizationToken"], ["*"]),
-            _allow(
+            allow(["s3:GetObject"], [f"{bucket}/in/*"]),
+            allow(["s3:PutObject", "s3:AbortMultipartUpload"], [f"{bucket}/out/*", f"{bucket}/failed/*"]),
+            allow(["s3:ListBucket"], [bucket]),
+            allow(["sns:Publish"], [self.place.error_topic]),
+            allow(["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], [self._logs]),
+            allow(["ecr:GetAuthorizationToken"], ["*"]),
+            allow(
                 ["ecr:BatchGetImage", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer"],
                 [self._repository],
             ),
@@ -73,10 +62,10 @@ class Wanted:
             models, _, prefix = self.settings.model.removeprefix("s3://").partition("/")
             source = f"arn:{self.place.partition}:s3:::{models}"
             files = f"{source}/{prefix}*" if prefix.endswith("/") else f"{source}/{prefix}"
-            statements += [_allow(["s3:GetObject"], [files]), _allow(["s3:ListBucket"], [source])]
+            statements += [allow(["s3:GetObject"], [files]), allow(["s3:ListBucket"], [source])]
         if self.settings.kms_key.startswith("arn:"):
-            statements.append(_allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.settings.kms_key]))
-        return {"Version": "2012-10-17", "Statement": statements}
+            statements.append(allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.settings.kms_key]))
+        return rights(*statements)
 
     @property
     def model(self) -> Told:
@@ -224,10 +213,6 @@ class Wanted:
         host, _, rest = self.image.partition("/")
         account, region = host.split(".")[0], (host.split(".") + [""] * 4)[3] or self.place.region
         return f"arn:{self.place.partition}:ecr:{region}:{account}:repository/{rest.partition('@')[0]}"
-
-
-def _allow(actions: list[str], resources: list[str]) -> Told:
-    return {"Effect": "Allow", "Action": actions, "Resource": resources}
 
 
 def _source(model: str) -> Told:

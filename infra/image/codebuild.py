@@ -9,12 +9,12 @@ import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from bot.aws.clients import ServiceClients
 from infra.endpoint.place import Place
 from infra.image.errors import BuildFailed
 from infra.image.recipe import Source
+from infra.role_policies import Told, allow, rights, trust
 
 MACHINE = "BUILD_GENERAL1_MEDIUM"
 DOLLARS_A_MINUTE = 0.01
@@ -90,32 +90,29 @@ class CodeBuild:
         )
         return key
 
-    def rights(self, orders: Sequence[Order]) -> Mapping[str, Any]:
+    def rights(self, orders: Sequence[Order]) -> Told:
         """What a build may do: read its source, push to these repositories, log."""
         place = self.place
         start = f"arn:{place.partition}"
         logs = f"{start}:logs:{place.region}:{place.account}:log-group:{self.log_group}"
-        return {
-            "Version": "2012-10-17",
-            "Statement": [
-                _allow(["s3:GetObject"], [f"{start}:s3:::{place.bucket}/in/image-source-*"]),
-                _allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{logs}:*"]),
-                _allow(["ecr:GetAuthorizationToken"], ["*"]),
-                _allow(
-                    [
-                        "ecr:BatchCheckLayerAvailability",
-                        "ecr:CompleteLayerUpload",
-                        "ecr:InitiateLayerUpload",
-                        "ecr:PutImage",
-                        "ecr:UploadLayerPart",
-                    ],
-                    [
-                        f"{start}:ecr:{place.region}:{place.account}:repository/{order.repository}"
-                        for order in orders
-                    ],
-                ),
-            ],
-        }
+        return rights(
+            allow(["s3:GetObject"], [f"{start}:s3:::{place.bucket}/in/image-source-*"]),
+            allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{logs}:*"]),
+            allow(["ecr:GetAuthorizationToken"], ["*"]),
+            allow(
+                [
+                    "ecr:BatchCheckLayerAvailability",
+                    "ecr:CompleteLayerUpload",
+                    "ecr:InitiateLayerUpload",
+                    "ecr:PutImage",
+                    "ecr:UploadLayerPart",
+                ],
+                [
+                    f"{start}:ecr:{place.region}:{place.account}:repository/{order.repository}"
+                    for order in orders
+                ],
+            ),
+        )
 
     def _ensure_role(self, orders: Sequence[Order]) -> None:
         iam = self.clients["iam"]
@@ -126,7 +123,9 @@ class CodeBuild:
             iam.create_role(
                 RoleName=self.project,
                 Path=self.role_path,
-                AssumeRolePolicyDocument=json.dumps(_trust(self.place.account)),
+                AssumeRolePolicyDocument=json.dumps(
+                    trust("codebuild.amazonaws.com", account=self.place.account)
+                ),
                 Tags=self._tags("Key", "Value"),
                 **limited,
             )
@@ -214,17 +213,3 @@ def _build_line(source: Source) -> str:
     )
     file = f"container/{source.recipe.file}"
     return f"docker build --file {file} --tag {source.local_name} {words} ."
-
-
-def _trust(account: str) -> Mapping[str, Any]:
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "codebuild.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-        "Condition": {"StringEquals": {"aws:SourceAccount": account}},
-    }
-    return {"Version": "2012-10-17", "Statement": [statement]}
-
-
-def _allow(actions: list[str], resources: list[str]) -> Mapping[str, Any]:
-    return {"Effect": "Allow", "Action": actions, "Resource": resources}

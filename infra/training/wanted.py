@@ -9,11 +9,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from infra.endpoint.place import Place
+from infra.role_policies import Told, allow, rights, trust
 
-Told = Mapping[str, Any]
 LONGEST_NAME = 16
 VOLUME_GB = 50
 SPOT_PATIENCE_HOURS = 6.0
@@ -74,17 +73,7 @@ class Training:
     @property
     def trust(self) -> Told:
         """SageMaker, for this account only."""
-        return {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"Service": "sagemaker.amazonaws.com"},
-                    "Action": "sts:AssumeRole",
-                    "Condition": {"StringEquals": {"aws:SourceAccount": self.place.account}},
-                }
-            ],
-        }
+        return trust("sagemaker.amazonaws.com", account=self.place.account)
 
     @property
     def rights(self) -> Told:
@@ -95,10 +84,10 @@ class Training:
         prefix = key.partition("releases/")[0]
         logs = f"arn:{self.place.partition}:logs:{self.place.region}:{self.place.account}"
         statements = [
-            _allow(["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], [f"{ours}/train/*"]),
-            _allow(["s3:GetObject"], [f"{source}/{prefix}releases/*"]),
-            _allow(["s3:ListBucket"], sorted({ours, source})),
-            _allow(
+            allow(["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], [f"{ours}/train/*"]),
+            allow(["s3:GetObject"], [f"{source}/{prefix}releases/*"]),
+            allow(["s3:ListBucket"], sorted({ours, source})),
+            allow(
                 [
                     "logs:CreateLogGroup",
                     "logs:CreateLogStream",
@@ -107,13 +96,13 @@ class Training:
                 ],
                 [f"{logs}:log-group:/aws/sagemaker/TrainingJobs:*"],
             ),
-            _allow(["ecr:GetAuthorizationToken"], ["*"]),
-            _allow(
+            allow(["ecr:GetAuthorizationToken"], ["*"]),
+            allow(
                 ["ecr:BatchGetImage", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer"],
                 [f"arn:{self.place.partition}:ecr:*:*:repository/{self._repository}"],
             ),
         ]
-        return {"Version": "2012-10-17", "Statement": statements}
+        return rights(*statements)
 
     def request(self, job_name: str) -> Told:
         """CreateTrainingJob."""
@@ -152,7 +141,3 @@ class Training:
 def _channel(name: str, uri: str) -> Told:
     source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
-
-
-def _allow(actions: list[str], resources: list[str]) -> Told:
-    return {"Effect": "Allow", "Action": actions, "Resource": resources}

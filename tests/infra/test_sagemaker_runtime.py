@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from tests.aws.async_endpoint import Running, running_endpoint
 from tests.aws.cloud import Cloud
-from tests.contracts.inference_stub import InferenceStub, running_stub
+from tests.contracts.inference_stub import InferenceStub
 
 PATIENCE = 10.0
 BOTH_TOPICS = frozenset({"SUCCESS_NOTIFICATION_TOPIC", "ERROR_NOTIFICATION_TOPIC"})
@@ -28,13 +28,6 @@ BOTH_TOPICS = frozenset({"SUCCESS_NOTIFICATION_TOPIC", "ERROR_NOTIFICATION_TOPIC
 @pytest.fixture(scope="session")
 def cloud() -> Cloud:
     return Cloud()
-
-
-@pytest.fixture
-def container() -> Iterator[InferenceStub]:
-    with running_stub() as stub:
-        stub.answer = lambda _body: (200, b'{"images": ["eA=="]}')
-        yield stub
 
 
 class Clock:

@@ -1,7 +1,7 @@
 """`imagine doctor`: every check when all is right, and each when one thing is not."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,10 +19,8 @@ from infra.doctor.sight import Sight
 from infra.endpoint.clients import AwsClients
 from infra.endpoint.errors import EndpointError
 from infra.slack_manifest import SCOPES
-from tests.aws.cloud import Cloud
-from tests.contracts.inference_stub import InferenceStub, running_stub
 from tests.infra.endpoint.account import Account
-from tests.infra.sagemaker.standing_region import START, standing_region
+from tests.infra.sagemaker.standing_region import START
 
 INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 TOKEN = "xoxb-planted-canary"
@@ -110,26 +108,17 @@ class Stage:
 
 
 @pytest.fixture
-def container() -> Iterator[InferenceStub]:
-    with running_stub() as stub:
-        yield stub
-
-
-@pytest.fixture
-def stage(container: InferenceStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    with standing_region(Cloud(), container_url=container.url) as stand:
-        made = Stage(account=Account(stand=stand), folder=tmp_path)
-        monkeypatch.setattr(shared, "AwsClients", lambda region: made)
-        monkeypatch.chdir(tmp_path)
-        _deploy(made)
-        yield made
+def stage(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    made = Stage(account=account, folder=tmp_path)
+    monkeypatch.setattr(shared, "AwsClients", lambda region: made)
+    monkeypatch.chdir(tmp_path)
+    _deploy(made)
+    return made
 
 
 def _deploy(stage: Stage) -> None:
     stand = stage.account.stand
-    outputs = {"PicturesBucket": {"Value": stand.bucket}, "ErrorTopic": {"Value": stand.topic}}
-    template = {"Resources": {"T": {"Type": "AWS::SNS::Topic"}}, "Outputs": outputs}
-    stage["cloudformation"].create_stack(StackName="imagine-dev", TemplateBody=json.dumps(template))
+    stage.account.deploy()
     stage["sns"].subscribe(TopicArn=stand.topic, Protocol="email", Endpoint="a@example.com")
     stage.hear("out/", "failed/")
     for name in ("slack-bot-token", "slack-signing-secret"):

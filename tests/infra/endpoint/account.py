@@ -1,6 +1,6 @@
-"""An account to apply endpoints in: the stand-in region for SageMaker and scaling, moto for the rest."""
+"""An AWS account to apply endpoints in: the stand-in region for SageMaker and scaling, moto for the rest."""
 
-from collections.abc import Callable
+import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,12 +20,13 @@ class Interrupted(BaseException):
 
 @dataclass(kw_only=True)
 class Account:
-    """`calls` lists "service.Operation" of every call; the one numbered `killed_at` ends the command,
-    before its effect or, where `after` says so, after it.
+    """Stands in for `AwsClients`. `calls` lists "service.Operation" of every call; the one numbered
+    `killed_at` ends the command, before its effect or, where `after` says so, after it.
     """
 
     stand: Stand
     calls: list[str] = field(default_factory=list)
+    region: str = "us-east-1"
     killed_at: int | None = None
     after: bool = False
     _made: dict[str, Any] = field(default_factory=dict)
@@ -57,6 +58,12 @@ class Account:
     @property
     def waits(self) -> EndpointWaits:
         return EndpointWaits(self["sagemaker"], name=self.place.name, pause=self.stand.advance)
+
+    def deploy(self, stage: str = "dev") -> None:
+        """The stack of a stage with its outputs."""
+        outputs = {"PicturesBucket": {"Value": self.stand.bucket}, "ErrorTopic": {"Value": self.stand.topic}}
+        template = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}, "Outputs": outputs}
+        self["cloudformation"].create_stack(StackName=f"imagine-{stage}", TemplateBody=json.dumps(template))
 
     def apply(self, goal: Wanted | None = None) -> tuple[Step, ...]:
         """As the command does: make it so, then remove what is left over."""
@@ -120,6 +127,3 @@ class Account:
 def _names(told: Any, key: str) -> list[str]:
     listed = next(value for value in told.values() if isinstance(value, list))
     return [item[key] for item in listed]
-
-
-Make = Callable[[], Account]

@@ -17,8 +17,6 @@ from infra.endpoint.cost import idle_month
 from tests.contracts.inference_stub import InferenceStub
 from tests.infra.endpoint.account import Account
 
-OUTPUTS = """{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}, "Outputs": {
-  "PicturesBucket": {"Value": "BUCKET"}, "ErrorTopic": {"Value": "TOPIC"}}}"""
 Imagine = Callable[..., int]
 
 
@@ -26,27 +24,14 @@ Imagine = Callable[..., int]
 def imagine(account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Imagine:
     """Runs a verb in a folder of its own, in an account where the stage dev is deployed."""
     goal = account.goal()
-    template = OUTPUTS.replace("BUCKET", account.stand.bucket).replace("TOPIC", account.stand.topic)
-    account["cloudformation"].create_stack(StackName="imagine-dev", TemplateBody=template)
+    account.deploy()
     file = f'model = "{goal.settings.model}"\nimage = "{goal.image}"\n'
     (tmp_path / "endpoint.toml").write_text(file)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(shared, "AwsClients", lambda region: Clients(account))
+    monkeypatch.setattr(shared, "AwsClients", lambda region: account)
     monkeypatch.setattr(shared.time, "sleep", account.stand.advance)
     monkeypatch.setattr(shared.time, "time", account.stand.region.now)
     return lambda *words: cli.main(["endpoint", *words])
-
-
-class Clients:
-    """The account's, in a region."""
-
-    region = "us-east-1"
-
-    def __init__(self, account: Account) -> None:
-        self._account = account
-
-    def __getitem__(self, service: str) -> Any:
-        return self._account[service]
 
 
 def test_plan_apply_plan(imagine: Imagine, capsys: pytest.CaptureFixture[str]):

@@ -1,7 +1,6 @@
 """`imagine iam deployer-policy`: what our own commands call is allowed, and hardly anything else."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +15,7 @@ from infra.endpoint.status import read_status
 from infra.image.codebuild import CodeBuild, Order
 from infra.image.recipe import RECIPES, Source
 from infra.image.registry import Registry
-from tests.aws.cloud import Cloud
-from tests.contracts.inference_stub import running_stub
 from tests.infra.endpoint.account import Account
-from tests.infra.sagemaker.standing_region import standing_region
 
 SCOPE = Scope(stage="dev", account="123456789012", region="us-east-1", models="models")
 PREFIXES = {
@@ -93,12 +89,6 @@ UNCALLED: dict[str, str] = {
 """Allowed, and not called here: by what it is needed."""
 
 
-@pytest.fixture
-def account() -> Iterator[Account]:
-    with running_stub() as stub, standing_region(Cloud(), container_url=stub.url) as stand:
-        yield Account(stand=stand)
-
-
 def allowed(*parts: Part) -> set[str]:
     return {action for part in parts for one in statements_of(SCOPE, part) for action in one.actions}
 
@@ -145,7 +135,7 @@ def test_no_action_has_a_star_and_few_resources_are_everything():
         for statement in statements_of(SCOPE, part):
             assert not any("*" in action for action in statement.actions)
             if statement.resources == ("*",):
-                assert statement.sid in {"Lists", "RegistryLogin", "Template"}
+                assert statement.sid in {"AccessLog", "Lists", "RegistryLogin", "Template"}
             else:
                 assert all(":" in resource and resource != "*" for resource in statement.resources)
     assert not {"iam:AttachUserPolicy", "iam:CreateUser", "iam:PutUserPolicy"} & allowed(*Part)

@@ -12,7 +12,7 @@ import pytest
 
 from infra import cli
 from infra.commands.endpoint import shared
-from tests.contracts.inference_stub import InferenceStub, running_stub
+from tests.contracts.inference_stub import InferenceStub
 from tests.infra.image.repository import PNG, lay_out
 from tests.infra.plain_account import PlainAccount
 
@@ -43,11 +43,10 @@ class Machine:
 
 
 @pytest.fixture
-def container() -> Iterator[InferenceStub]:
+def container(container: InferenceStub) -> InferenceStub:
     """The server inside the image."""
-    with running_stub() as stub:
-        stub.answer = lambda _body: (200, json.dumps({"images": [PNG]}).encode())
-        yield stub
+    container.answer = lambda _body: (200, json.dumps({"images": [PNG]}).encode())
+    return container
 
 
 @pytest.fixture

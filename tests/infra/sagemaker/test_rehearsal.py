@@ -13,7 +13,7 @@ from infra import cli, notebook
 from infra.commands.endpoint import shared
 from tests.aws.cloud import Cloud
 from tests.infra.endpoint.account import IMAGE
-from tests.infra.endpoint.test_commands import OUTPUTS
+from tests.infra.plain_account import PlainAccount
 
 PATIENCE = 120.0
 
@@ -22,10 +22,7 @@ PATIENCE = 120.0
 def region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """AWS's variables lead to the served region, and to moto for the rest; the stage dev is deployed."""
     cloud = Cloud()
-    template = OUTPUTS.replace("BUCKET", cloud.make_bucket()).replace("TOPIC", cloud.make_topic())
-    cloud.session().create_client("cloudformation").create_stack(
-        StackName="imagine-dev", TemplateBody=template
-    )
+    PlainAccount(cloud=cloud).deploy()
     with cloud.gateway() as aws:
         told = {
             "AWS_ENDPOINT_URL": aws,
@@ -37,7 +34,7 @@ def region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         }
         for name, value in told.items():
             monkeypatch.setenv(name, value)
-        command = ["--whole-region", "--port", "0", "--speed", "600", "--log", str(tmp_path / "log")]
+        command = ["--whole-region", "--port", "0", "--speed", "120", "--log", str(tmp_path / "log")]
         with subprocess.Popen(
             [sys.executable, "-m", "infra.local.sagemaker", *command, "--aws", aws],
             stdout=subprocess.PIPE,

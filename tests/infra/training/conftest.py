@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -23,8 +22,6 @@ from tests.infra.sagemaker.standing_region import STUB_TRAINER, standing_region
 from tests.packaging.model_files import checkpoint
 
 CHECKPOINT = Path("container/embedded/model.safetensors").resolve()
-OUTPUTS = """{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}, "Outputs": {
-  "PicturesBucket": {"Value": "BUCKET"}, "ErrorTopic": {"Value": "TOPIC"}}}"""
 Imagine = Callable[..., int]
 
 
@@ -42,8 +39,7 @@ def account(real: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
     trainer = COMMAND if real else STUB_TRAINER
     with standing_region(Cloud(), container_url="http://127.0.0.1:9", trainer=trainer) as stand:
         account = Account(stand=stand)
-        template = OUTPUTS.replace("BUCKET", stand.bucket).replace("TOPIC", stand.topic)
-        account["cloudformation"].create_stack(StackName="imagine-dev", TemplateBody=template)
+        account.deploy()
         release_base(store_of(account), CHECKPOINT if real else checkpoint(tmp_path / "base.safetensors"))
         yield account
 
@@ -68,20 +64,10 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-class Clients:
-    region = "us-east-1"
-
-    def __init__(self, account: Account) -> None:
-        self._account = account
-
-    def __getitem__(self, service: str) -> Any:
-        return self._account[service]
-
-
 @pytest.fixture
 def imagine(account: Account, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> Imagine:
     """Runs `imagine train` on the pictures, with few steps; each look is a machine's start later."""
-    monkeypatch.setattr(shared, "AwsClients", lambda region: Clients(account))
+    monkeypatch.setattr(shared, "AwsClients", lambda region: account)
     monkeypatch.setattr(train.time, "sleep", lambda seconds: wait(account, seconds))
     monkeypatch.setenv("IMAGINE_MODELS", f"s3://{account.stand.bucket}/models")
     usual = ["--name", "blue", "--base", "emoji", "--licence", "Apache-2.0", "--image", IMAGE, "--steps", "2"]
