@@ -3,22 +3,37 @@ afterwards.
 """
 
 import argparse
+import contextlib
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from bot.config import load
 from infra import function_zip
-from infra.commands.endpoint.shared import STAGE, Parsers
+from infra.commands.doctor import fetch, next_command
+from infra.commands.endpoint.shared import STAGE, Context, Parsers
 from infra.commands.outcome import telling
 from infra.docs import ROOT
+from infra.doctor.checks import checks
+from infra.doctor.finding import examine
+from infra.doctor.sight import Sight
+from infra.endpoint.cost import idle_month
 from infra.endpoint.errors import EndpointError
 from infra.endpoint.place import endpoint_name
+from infra.endpoint.settings import FILE
+from infra.operating.deployment import Address, Deployment, address_of, remember, remembered, subscribe
 
+STDERR = 2
 TEAM = re.compile(r"[TE][A-Z0-9]{2,20}")
 SUFFIX = re.compile(r"[a-z0-9][a-z0-9-]{1,30}[a-z0-9]")
+EMAIL = re.compile(r"[^\s@,;]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+PARAM = re.compile(r"[A-Za-z][A-Za-z0-9]*=.*")
 
 
 class CannotDeploy(EndpointError):
@@ -34,49 +49,103 @@ def register(commands: Parsers) -> None:
         "--suffix", help="makes the bucket's name unique in the world, such as your team's name"
     )
     parser.add_argument("--team", help="Slack workspace id, T… (default: SLACK_TEAM_ID)")
+    parser.add_argument("--alarm-email", metavar="ADDRESS", help="who is told when an alarm goes off")
+    parser.add_argument(
+        "--ops-channel",
+        metavar="ADDRESS",
+        help="a Slack channel's own e-mail address, where alarms are shown too (its details, Integrations)",
+    )
+    parser.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of serverless.yml, such as alarms=many; may be repeated",
+    )
+    parser.add_argument(
+        "--platform",
+        choices=function_zip.PLATFORMS,
+        default="aws",
+        help="whose packages: Lambda's, or this machine's for a rehearsal on it (default: %(default)s)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print what would be run, and do nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--json", action="store_true", help="for programs: JSON at the end")
     parser.set_defaults(run=telling("deploy", run))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Osls's own exit status, 0 or 1. Raises CannotDeploy naming what is missing and the fix."""
+    """What a stage was deployed with before needs not be said again.
+
+    Raises CannotDeploy naming what is missing and the fix.
+    """
     environment = dict(os.environ)  # noqa: TID251  osls inherits PATH and AWS's own settings
-    team = _team(arguments.team or environment.get("SLACK_TEAM_ID", ""))
-    command = command_for(arguments, osls=_osls())
+    endpoint_name(arguments.stage)
+    context, given = Context(arguments), given_by(arguments, environment)
+    earlier = Deployment() if arguments.dry_run and given.suffix and given.team else _earlier(context)
+    deployment = check(given.over(earlier), earlier)
+    command = command_for(deployment, stage=arguments.stage, region=arguments.region, osls=_osls())
     if arguments.dry_run:
         print(" ".join(command))
         return 0
-    _pack()
-    print(
-        f"deploying stage {arguments.stage} to {arguments.region}; the idle service costs about $2 a month",
-        flush=True,
+    _agree(context)
+    with contextlib.redirect_stdout(sys.stderr if arguments.json else sys.stdout):
+        _pack(arguments.platform)
+    ended = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment_of(environment, deployment.team),
+        check=False,
+        stdout=_out(arguments),
     )
-    ended = subprocess.run(command, cwd=ROOT, env=environment_of(environment, team), check=False)
     if ended.returncode:
         raise CannotDeploy("osls did not deploy; its last lines say why. Mend that and run this again")
-    print(f"deployed; now: imagine endpoint apply --stage {arguments.stage} --region {arguments.region}")
-    return 0
+    if deployment != earlier:
+        remember(context.clients, deployment, stage=arguments.stage)
+    return _tell(context, deployment)
 
 
-def _pack() -> None:
-    """Write the functions' zip. Raises CannotDeploy where a pinned package cannot be had."""
-    try:
-        function_zip.main([])
-    except subprocess.CalledProcessError as failed:
+def given_by(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Deployment:
+    """What the command line and the environment say. Raises CannotDeploy for what has another shape."""
+    for words in arguments.param:
+        if not PARAM.fullmatch(words):
+            raise CannotDeploy(f"--param {words}: write name=value")
+    return Deployment(
+        suffix=arguments.suffix or "",
+        team=arguments.team or environment.get("SLACK_TEAM_ID", ""),
+        alarm_email=arguments.alarm_email or "",
+        ops_channel=arguments.ops_channel or "",
+        params=dict(words.split("=", 1) for words in arguments.param),
+    )
+
+
+def check(deployment: Deployment, earlier: Deployment) -> Deployment:
+    """The same. Raises CannotDeploy for what is missing, wrong, or would leave the pictures behind."""
+    if not TEAM.fullmatch(deployment.team):
         raise CannotDeploy(
-            "the functions' packages could not be fetched; nothing was sent to AWS. Try again when pip can"
-        ) from failed
-
-
-def command_for(arguments: argparse.Namespace, *, osls: Path) -> list[str]:
-    """The line that deploys. Raises CannotDeploy, EndpointError."""
-    endpoint_name(arguments.stage)
-    if not arguments.suffix or not SUFFIX.fullmatch(arguments.suffix):
+            "the Slack workspace is not known: add --team T0123456789, from app.slack.com/client/T…"
+        )
+    if not SUFFIX.fullmatch(deployment.suffix):
         raise CannotDeploy(
             "the bucket needs a name of its own: add --suffix yourteam, in small letters and digits"
         )
-    options = ["--stage", arguments.stage, "--region", arguments.region]
-    return [str(osls), "deploy", *options, "--param", f"suffix={arguments.suffix}"]
+    if earlier.suffix not in ("", deployment.suffix):
+        raise CannotDeploy(
+            f"this stage has its pictures under the suffix {earlier.suffix}, and another one would leave "
+            "them behind: leave --suffix out, or take another --stage"
+        )
+    for address in (deployment.alarm_email, deployment.ops_channel):
+        if address and not EMAIL.fullmatch(address):
+            raise CannotDeploy(f"{address} is no e-mail address")
+    return deployment
+
+
+def command_for(deployment: Deployment, *, stage: str, region: str, osls: Path) -> list[str]:
+    """The line that deploys."""
+    alarms = {"alarmEmail": deployment.alarm_email} if deployment.alarm_email else {}
+    params = {"suffix": deployment.suffix, **alarms, **deployment.params}
+    words = [word for name, value in params.items() for word in ("--param", f"{name}={value}")]
+    return [str(osls), "deploy", "--stage", stage, "--region", region, *words]
 
 
 def environment_of(environment: Mapping[str, str], team: str) -> dict[str, str]:
@@ -84,12 +153,71 @@ def environment_of(environment: Mapping[str, str], team: str) -> dict[str, str]:
     return {**environment, "SLACK_TEAM_ID": team, "SLS_TELEMETRY_DISABLED": "1"}
 
 
-def _team(told: str) -> str:
-    if not TEAM.fullmatch(told):
+def _earlier(context: Context) -> Deployment:
+    return remembered(context.clients, stage=context.arguments.stage)
+
+
+def _agree(context: Context) -> None:
+    """Say the price; ask where somebody sits who can answer. It can be repeated and taken back."""
+    arguments = context.arguments
+    month = sum(line.dollars for line in idle_month(models_gb=0.0))
+    context.tell(
+        f"deploying stage {arguments.stage} to {arguments.region}; while nobody draws it costs about "
+        f"${month:.2f} a month (imagine endpoint cost), and imagine remove takes it away"
+    )
+    if sys.stdin.isatty():
+        context.confirm("Go on?")
+
+
+def _out(arguments: argparse.Namespace) -> int | None:
+    """With --json the words of osls go where people look."""
+    return STDERR if arguments.json else None
+
+
+def _tell(context: Context, deployment: Deployment) -> int:
+    """Where it answers, and what is next."""
+    stage, clients = context.arguments.stage, context.clients
+    address = address_of(clients, stage=stage)
+    is_new = bool(deployment.ops_channel) and subscribe(clients, address.alarms, deployment.ops_channel)
+    following = _next(context)
+    if context.arguments.json:
+        told = {"outcome": "deployed", "slack_url": address.slack, "api_url": address.api, "next": following}
+        print(json.dumps(told))
+        return 0
+    print("deployed")
+    _tell_address(address)
+    if is_new or deployment.alarm_email:
+        print("alarms are mailed once the link in AWS's first mail was followed")
+    print(f"next: {following}")
+    return 0
+
+
+def _tell_address(address: Address) -> None:
+    if address.slack:
+        print(f"Slack's address: {address.slack}\n    imagine slack manifest --url {address.slack}")
+        print(f"HTTP API:        {address.api}")
+
+
+def _next(context: Context) -> str:
+    """As imagine doctor --next."""
+    stage = context.arguments.stage
+    sight = Sight(
+        stage=stage, file=FILE, clients=context.clients, config=load(), fetch=fetch, now=time.time()
+    )
+    try:
+        return next_command(examine(checks(stage), sight), stage=stage)
+    except Exception:  # noqa: BLE001  it is deployed: a look that breaks must not make that seem a failure
+        return f"imagine doctor --next --stage {stage}"
+
+
+def _pack(platform: str) -> None:
+    """Write the functions' zips. Raises CannotDeploy where a pinned package cannot be had."""
+    try:
+        function_zip.main(["--platform", platform])
+    except subprocess.CalledProcessError as failed:
         raise CannotDeploy(
-            "the Slack workspace is not known: add --team T0123456789, from app.slack.com/client/T…"
-        )
-    return told
+            "the functions' packages could not be fetched; nothing was sent to AWS. Try again when pip can"
+        ) from failed
 
 
 def _osls() -> Path:

@@ -56,7 +56,7 @@ def slack_token(sight: Sight) -> Finding:
     """Slack takes it, and it has every scope of the manifest."""
     token = sight.secret("SLACK_BOT_TOKEN", "slack-bot-token")
     if not token:
-        return blocked("there is no bot token", _put(sight, "slack-bot-token", "SLACK_BOT_TOKEN"))
+        return blocked("there is no bot token", _put(sight, "slack-bot-token"))
     address = f"{sight.config['SLACK_API_URL'].rstrip('/')}/auth.test"
     try:
         headers, body = sight.fetch(address, {"Authorization": f"Bearer {token}"})
@@ -66,7 +66,7 @@ def slack_token(sight: Sight) -> Finding:
         )
     answer = json.loads(body)
     if not answer.get("ok"):
-        fix = _put(sight, "slack-bot-token", "SLACK_BOT_TOKEN")
+        fix = _put(sight, "slack-bot-token")
         return blocked(f"Slack refuses the bot token: {answer.get('error')}", fix)
     granted = {name.lower(): value for name, value in headers.items()}.get("x-oauth-scopes", "")
     missing = sorted(set(SCOPES) - {scope.strip() for scope in granted.split(",")})
@@ -79,7 +79,7 @@ def slack_token(sight: Sight) -> Finding:
 def signing_secret(sight: Sight) -> Finding:
     """There is one; whether it is right only a request from Slack shows."""
     if not sight.secret("SLACK_SIGNING_SECRET", "slack-signing-secret"):
-        fix = _put(sight, "slack-signing-secret", "SLACK_SIGNING_SECRET")
+        fix = _put(sight, "slack-signing-secret")
         return blocked("there is no signing secret", fix)
     return ok("is there")
 
@@ -137,9 +137,5 @@ def _is_open(statement: dict[str, object]) -> bool:
     return everybody and statement.get("Effect") == "Allow" and not statement.get("Condition")
 
 
-def _put(sight: Sight, name: str, variable: str) -> str:
-    """The value comes from the environment: it is in no shell history."""
-    return (
-        f"aws ssm put-parameter --name /imagine/{sight.stage}/{name} --type SecureString --overwrite "
-        f'--value "${variable}"'
-    )
+def _put(sight: Sight, name: str) -> str:
+    return f"imagine secrets set {name} --stage {sight.stage}"

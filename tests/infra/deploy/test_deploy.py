@@ -1,13 +1,18 @@
 """`imagine deploy`: what is asked for first, and the line that osls gets. A stand-in takes osls's place."""
 
+import io
 import json
+import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from infra import cli
 from infra.commands import deploy
+from infra.commands.endpoint import shared
+from tests.infra.plain_account import PlainAccount
 
 OSLS = """#!/bin/sh
 printf '%s\\n' "$@" > "$RECORD"
@@ -15,19 +20,39 @@ echo "team $SLACK_TEAM_ID telemetry $SLS_TELEMETRY_DISABLED" >> "$RECORD"
 exit "${STATUS:-0}"
 """
 
+DEPLOYED = """{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}, "Outputs": {
+  "HttpApiUrl": {"Value": "https://x.execute-api.us-east-1.amazonaws.com"},
+  "AlarmTopic": {"Value": {"Ref": "Topic"}}}}"""
+
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def account(monkeypatch: pytest.MonkeyPatch) -> PlainAccount:
+    """One in which what osls deploys is there, for osls is a stand-in here."""
+    account = PlainAccount()
+    monkeypatch.setattr(shared, "AwsClients", lambda region: account)
+    for stage in ("dev", "prod"):
+        account["cloudformation"].create_stack(StackName=f"imagine-{stage}", TemplateBody=DEPLOYED)
+    return account
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, account: PlainAccount, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with the pinned tool; packing the functions is another test's matter."""
     tool = tmp_path / "node_modules" / ".bin" / "osls"
     tool.parent.mkdir(parents=True)
     tool.write_text(OSLS)
     tool.chmod(0o755)
     monkeypatch.setattr(deploy, "ROOT", tmp_path)
+    monkeypatch.setattr(deploy, "fetch", refused)  # Slack
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(deploy.function_zip, "main", lambda _words: 0)
     monkeypatch.setenv("RECORD", str(tmp_path / "record"))
     monkeypatch.delenv("SLACK_TEAM_ID", raising=False)
     return tmp_path
+
+
+def refused(url: str, _headers: Mapping[str, str]) -> tuple[Mapping[str, str], bytes]:
+    raise OSError(url)
 
 
 def imagine(*words: str) -> int:
@@ -47,7 +72,7 @@ def test_it_deploys_the_stage_and_says_what_comes_next(checkout: Path, capsys: p
         "suffix=acme",
     ]
     assert "team T0123456789 telemetry 1" in (checkout / "record").read_text()
-    assert "imagine endpoint apply --stage prod" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines()[-1].startswith("next: ")
 
 
 @pytest.mark.parametrize(
@@ -57,6 +82,8 @@ def test_it_deploys_the_stage_and_says_what_comes_next(checkout: Path, capsys: p
         (("--team", "T0123456789"), "add --suffix"),
         (("--team", "T0123456789", "--suffix", "Acme!"), "small letters"),
         (("--team", "nobody", "--suffix", "acme"), "add --team"),
+        (("--team", "T0123456789", "--suffix", "acme", "--alarm-email", "me"), "no e-mail address"),
+        (("--team", "T0123456789", "--suffix", "acme", "--param", "alarms"), "write name=value"),
         (("--team", "T0123456789", "--suffix", "acme", "--stage", "Prod"), "no stage name"),
     ],
 )
@@ -109,3 +136,72 @@ def test_the_tool_is_the_pinned_one():
     pinned = json.loads((Path(__file__).parents[3] / "package.json").read_text())
 
     assert "osls" in pinned["devDependencies"]
+
+
+def written(checkout: Path) -> list[str]:
+    return (checkout / "record").read_text().splitlines()
+
+
+def test_it_says_the_price_first_and_at_the_end_the_address_and_the_next_command(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert imagine("--suffix", "acme", "--team", "T0123456789") == 0
+
+    told = capsys.readouterr().out.splitlines()
+    assert re.search(r"costs about \$\d\.\d\d a month", told[0])
+    assert "Slack's address: https://x.execute-api.us-east-1.amazonaws.com/slack/events" in told
+    assert told[-1].startswith("next: ")
+    assert "slack-bot-token" in told[-1], "as imagine doctor --next"
+
+
+def test_the_second_time_nothing_needs_to_be_said_again(checkout: Path, capsys: pytest.CaptureFixture[str]):
+    imagine(
+        *("--suffix", "acme", "--team", "T0123456789", "--alarm-email", "ops@example.com"),
+        *("--param", "alarms=many", "--param", "rolePath=/team/"),
+    )
+    first = written(checkout)
+
+    assert imagine("--json") == 0
+    assert written(checkout) == first
+    assert "alarmEmail=ops@example.com" in first
+    assert "alarms=many" in first
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (told["outcome"], told["api_url"][-3:]) == ("deployed", "/v1")
+
+
+def test_another_suffix_would_leave_the_pictures_behind(checkout: Path, capsys: pytest.CaptureFixture[str]):
+    imagine("--suffix", "acme", "--team", "T0123456789")
+    (checkout / "record").unlink()
+
+    assert imagine("--suffix", "other") == 1
+    assert "leave --suffix out" in capsys.readouterr().err
+    assert not (checkout / "record").exists()
+
+
+def test_a_channel_hears_of_alarms_by_its_own_address_once(checkout: Path, account: PlainAccount):
+    for _ in range(2):
+        imagine("--suffix", "acme", "--team", "T0123456789", "--ops-channel", "ops-x@acme.slack.com")
+
+    (subscription,) = account["sns"].list_subscriptions()["Subscriptions"]
+    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "ops-x@acme.slack.com")
+
+
+def test_on_a_terminal_it_asks(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+
+    assert imagine("--suffix", "acme", "--team", "T0123456789") == 1
+    assert "nothing was done" in capsys.readouterr().err
+    assert not (checkout / "record").exists()
+    assert imagine("--suffix", "acme", "--team", "T0123456789", "--yes") == 0
+
+
+def test_every_parameter_that_the_command_gives_is_one_of_serverless_yml():
+    text = (Path(__file__).parents[3] / "serverless.yml").read_text()
+
+    assert {"suffix", "alarmEmail"} <= set(re.findall(r"^    (\w+):", text, re.MULTILINE))

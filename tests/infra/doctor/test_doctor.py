@@ -222,14 +222,14 @@ HARMS: dict[str, tuple[str, State, Harm, str, str]] = {
         State.BLOCKED,
         _delete("ssm", "delete_parameter", Name="/imagine/dev/slack-bot-token"),
         "no bot token",
-        "aws ssm put-parameter --name /imagine/dev/slack-bot-token",
+        "imagine secrets set slack-bot-token --stage dev",
     ),
     "stale token": (
         "Slack token",
         State.BLOCKED,
         _change(auth={"ok": False, "error": "invalid_auth"}),
         "invalid_auth",
-        "aws ssm put-parameter",
+        "imagine secrets set",
     ),
     "scopes": (
         "Slack token",
@@ -244,7 +244,7 @@ HARMS: dict[str, tuple[str, State, Harm, str, str]] = {
         State.BLOCKED,
         _delete("ssm", "delete_parameter", Name="/imagine/dev/slack-signing-secret"),
         "no signing secret",
-        "aws ssm put-parameter",
+        "imagine secrets set",
     ),
     "no stack": (
         "stack",
