@@ -28,6 +28,9 @@ KEPT_BYTES = MIB
 UNPACED = 0.002
 """Seconds a link may run ahead before a reader waits: shorter waits last longer than was asked for."""
 
+CAUGHT_UP = 0.02
+"""Seconds a link may make up for: what is on its way goes on while this process waits for a core."""
+
 REASONS = {100: "Continue", 200: "OK", 204: "No Content", 400: "Bad Request", 404: "Not Found"}
 XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
 
@@ -58,11 +61,12 @@ def sink() -> Iterator[Sink]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stored:
-    """`crc32` of all of it; `body` of a small one."""
+    """`crc32` of all of it; `body` of a small one; `source` is what a part was copied from."""
 
     size: int
     crc32: int
     body: bytes = b""
+    source: "_Stored | None" = None
 
     @property
     def headers(self) -> dict[str, str]:
@@ -99,7 +103,7 @@ class _Link:
             if not self._rate.value:
                 return
             now = time.monotonic()
-            self._free_at = max(self._free_at, now - UNPACED) + size / self._rate.value
+            self._free_at = max(self._free_at, now - CAUGHT_UP) + size / self._rate.value
             ahead = self._free_at - now
         if ahead > UNPACED:
             time.sleep(ahead)
@@ -142,12 +146,12 @@ class _Bucket:
         return _Answer(headers=arrived.headers, body=_xml(name, **told) if source else b"")
 
     def _copied(self, source: str, span: str | None) -> _Stored:
-        """A part of an object goes by a CRC-32 of its own that nobody knows here."""
+        """The CRC-32 of a copied span is not known here; that of all of them together is the source's."""
         whole = self._objects[source.lstrip("/").partition("/")[2]]
         if span is None:
             return whole
         first, last = map(int, span.removeprefix("bytes=").split("-"))
-        return _Stored(size=last - first + 1, crc32=0)
+        return _Stored(size=last - first + 1, crc32=0, source=whole)
 
     def _post(self, request: _Request, arrived: _Stored) -> _Answer:
         if "uploads" in request.query:
@@ -269,6 +273,9 @@ def _xml(name: str, *items: tuple[str, Mapping[str, str]], **told: str) -> bytes
 
 
 def _joined(parts: list[_Stored]) -> _Stored:
+    source = parts[0].source
+    if source is not None:
+        return source if sum(part.size for part in parts) == source.size else _Stored(size=0, crc32=0)
     size, crc32 = 0, 0
     for part in parts:
         crc32 = isal_zlib.crc32_combine(crc32, part.crc32, part.size)
