@@ -9,6 +9,17 @@ from typing import TextIO
 from bot.config import Config
 from bot.domain.job import SinkKind
 from bot.domain.times import DAY, ONE_MACHINE
+from bot.http_api.app import Api
+from bot.http_api.callback_address import AddressRules
+from bot.http_api.callback_post import HttpsPost
+from bot.http_api.callback_sink import CallbackSink
+from bot.http_api.clients import ByKey
+from bot.http_api.filters import load_filter
+from bot.http_api.generations import Desk
+from bot.http_api.keys import Keys
+from bot.http_api.links import SignedLinks
+from bot.http_api.loopback import Loopback, refused
+from bot.http_api.poll_sink import PollSink
 from bot.local.database import Database
 from bot.local.folder_objects import FolderObjects
 from bot.local.folder_sink import FolderSink
@@ -16,7 +27,6 @@ from bot.local.home import Home
 from bot.local.http_endpoint import HttpEndpoint
 from bot.local.inference_server import InferenceServer
 from bot.local.journal import LineJournal
-from bot.local.poll_sink import PollSink
 from bot.local.queue import InProcessQueue
 from bot.local.retention import Retention
 from bot.local.runtime import Runtime
@@ -36,6 +46,9 @@ from bot.slack.socket import SocketRunner
 from bot.slack.thread_sink import SlackThreadSink
 from bot.slack.web import FixedToken, SlackWeb
 
+NO_WORKSPACE = "local"
+"""Whose jobs those of the HTTP API are where no Slack workspace is served."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
@@ -46,6 +59,8 @@ class Machine:
     endpoint: HttpEndpoint
     database: Database
     home: Home
+    keys: Keys
+    links: SignedLinks
 
     def start(self) -> None:
         """Take over what an earlier process left, then work."""
@@ -85,6 +100,9 @@ def build_machine(
         window=config["IMAGINE_WINDOW"],
     )
     made = {kind: make(cells, clock) for kind, make in (sinks or {}).items()}
+    keys = Keys(cells, clock=clock, max_age=ONE_MACHINE.settings_for)
+    links = SignedLinks(objects, base=f"http://127.0.0.1:{config['IMAGINE_API_PORT']}", clock=clock)
+    callback = CallbackSink(keys=keys, post=HttpsPost(_address_rules(config)), links=links, clock=clock)
     core = Core(
         clock=clock,
         ids=ids,
@@ -94,7 +112,12 @@ def build_machine(
         objects=objects,
         queue=nudges,
         endpoint=endpoint,
-        sinks={SinkKind.FOLDER: FolderSink(), SinkKind.POLL: PollSink(), **made},
+        sinks={
+            SinkKind.FOLDER: FolderSink(),
+            SinkKind.POLL: PollSink(),
+            SinkKind.CALLBACK: callback,
+            **made,
+        },
         moderation=WordRules(blocked_phrases(config)),
         journal=journal,
         policy=policy_of(config, times=ONE_MACHINE),
@@ -110,7 +133,15 @@ def build_machine(
         forget=retention.forget,
         look=ServerLook(server, core).refresh,
     )
-    return Machine(core=core, runtime=runtime, endpoint=endpoint, database=database, home=home)
+    return Machine(
+        core=core,
+        runtime=runtime,
+        endpoint=endpoint,
+        database=database,
+        home=home,
+        keys=keys,
+        links=links,
+    )
 
 
 class SinkMaker:
@@ -132,12 +163,14 @@ class SlackDoor:
     web: SlackWeb
     server: WebServer | None
     socket: SocketRunner | None
+    api: WebServer | None = None
 
     def open(self) -> None:
         """Start the machine first: what is accepted is worked on."""
         self.machine.start()
-        if self.server is not None:
-            self.server.start()
+        for server in (self.server, self.api):
+            if server is not None:
+                server.start()
         if self.socket is not None:
             self.socket.start()
 
@@ -145,10 +178,44 @@ class SlackDoor:
         """Stop taking requests, then end the machine."""
         if self.socket is not None:
             self.socket.stop()
-        if self.server is not None:
-            self.server.close()
+        for server in (self.server, self.api):
+            if server is not None:
+                server.close()
         self.machine.close()
         self.web.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiDoor:
+    """The HTTP API alone, without a Slack workspace."""
+
+    machine: Machine
+    api: WebServer
+
+    def open(self) -> None:
+        """Start the machine first: what is accepted is worked on."""
+        self.machine.start()
+        self.api.start()
+
+    def close(self) -> None:
+        """Stop taking requests, then end the machine."""
+        self.api.close()
+        self.machine.close()
+
+
+def build_door(config: Config, *, log: TextIO = sys.stdout) -> SlackDoor | ApiDoor:
+    """What the settings ask for: Slack, the HTTP API, or both. Raises ConfigError for what is missing."""
+    if config["IMAGINE_API_PORT"] and not config["SLACK_BOT_TOKEN"]:
+        return build_api(config, log=log)
+    return build_slack(config, log=log)
+
+
+def build_api(config: Config, *, log: TextIO = sys.stdout, refit: Refit = as_built) -> ApiDoor:
+    """The API on the port of the settings. Raises ConfigError."""
+    port = config.need("IMAGINE_API_PORT")
+    machine = build_machine(config, log=log, refit=refit)
+    tenant = config["SLACK_TEAM_ID"] or NO_WORKSPACE
+    return ApiDoor(machine=machine, api=_api_server(config, machine, tenant=tenant, port=port))
 
 
 def build_slack(config: Config, *, log: TextIO = sys.stdout, refit: Refit = as_built) -> SlackDoor:
@@ -163,16 +230,34 @@ def build_slack(config: Config, *, log: TextIO = sys.stdout, refit: Refit = as_b
     sinks = {SinkKind.SLACK_THREAD: SinkMaker(web, settings)}
     machine = build_machine(config, sinks=sinks, log=log, refit=refit)
     app = create_app(machine.core, settings, web=web)
+    port = config["IMAGINE_API_PORT"]
+    api = _api_server(config, machine, tenant=settings.team_id, port=port) if port else None
     if config["IMAGINE_HTTP_PORT"]:
         secrets = [config.need("SLACK_SIGNING_SECRET"), config["SLACK_SIGNING_SECRET_OLD"]]
         receiver = Receiver(app, secrets=[secret for secret in secrets if secret], clock=machine.core.clock)
         server = WebServer(
             _with_ready(receiver), port=config["IMAGINE_HTTP_PORT"], journal=machine.core.journal
         )
-        return SlackDoor(machine=machine, web=web, server=server, socket=None)
+        return SlackDoor(machine=machine, web=web, server=server, socket=None, api=api)
     token = config.need("SLACK_APP_TOKEN")
     socket = SocketRunner(app, app_token=token, base_url=config["SLACK_API_URL"])
-    return SlackDoor(machine=machine, web=web, server=None, socket=socket)
+    return SlackDoor(machine=machine, web=web, server=None, socket=socket, api=api)
+
+
+def _api_server(config: Config, machine: Machine, *, tenant: str, port: int) -> WebServer:
+    desk = Desk(
+        core=machine.core,
+        tenant=tenant,
+        links=machine.links,
+        addresses=_address_rules(config),
+        filter=load_filter(config["IMAGINE_API_FILTER"]),
+    )
+    served = Loopback(Api(desk=desk, authenticate=ByKey(machine.keys)), machine.links)
+    return WebServer(served.handle, journal=machine.core.journal, port=port, refused=refused)
+
+
+def _address_rules(config: Config) -> AddressRules:
+    return AddressRules(loopback=config["IMAGINE_CALLBACK_LOOPBACK"])
 
 
 def _with_ready(receiver: Receiver) -> Handle:

@@ -1,19 +1,27 @@
 """Puts the parts of the functions together that no person waits for."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bot.aws.dead_letters import dead_letters
 from bot.aws.endpoint_control import EndpointControl
 from bot.aws.endpoint_snapshot import EndpointSnapshot
 from bot.aws.events import Ours
 from bot.aws.release_look import ReleaseLook
+from bot.aws.s3_links import S3Links
 from bot.bootstrap_aws import Deployment, core_of, deployment
 from bot.config import Config
 from bot.domain.job import SinkKind
+from bot.domain.times import Times
 from bot.functions.admin_desk import AdminDesk, Endpoint
 from bot.functions.jobs import Failures, Results, Worker
 from bot.functions.upkeep import Sweeper
+from bot.http_api.callback_address import AddressRules
+from bot.http_api.callback_post import HttpsPost
+from bot.http_api.callback_sink import CallbackSink
+from bot.http_api.keys import Keys
+from bot.http_api.poll_sink import PollSink
+from bot.ports import Sink
 from bot.services.core import Core, Refit, as_built
 from bot.slack import notices
 from bot.slack.thread_sink import SlackThreadSink
@@ -81,10 +89,25 @@ def _tell(web: SlackWeb, response_url: str, lines: Sequence[str]) -> None:
 
 
 def _core(deployed: Deployment) -> Core:
-    sink = SlackThreadSink(
+    slack = SlackThreadSink(
         web=deployed.web(), cells=deployed.cells, clock=deployed.clock, settings=deployed.slack
     )
-    return core_of(deployed, sinks={SinkKind.SLACK_THREAD: sink})
+    sinks: Mapping[SinkKind, Sink] = {
+        SinkKind.SLACK_THREAD: slack,
+        SinkKind.POLL: PollSink(),
+        SinkKind.CALLBACK: _callback(deployed),
+    }
+    return core_of(deployed, sinks=sinks)
+
+
+def _callback(deployed: Deployment) -> CallbackSink:
+    settings = deployed.settings
+    return CallbackSink(
+        keys=Keys(deployed.cells, clock=deployed.clock, max_age=Times().settings_for),
+        post=HttpsPost(AddressRules(loopback=settings["IMAGINE_CALLBACK_LOOPBACK"])),
+        links=S3Links(deployed.clients, bucket=settings["IMAGINE_BUCKET"]),
+        clock=deployed.clock,
+    )
 
 
 def _look(deployed: Deployment, core: Core) -> Callable[[], None]:

@@ -126,6 +126,23 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="IMAGINE_HTTP_PORT", default="0", meaning="listen for Slack over HTTP (0: off)", read=_whole
     ),
+    Setting(
+        name="IMAGINE_API_PORT",
+        default="0",
+        meaning="listen for the HTTP API on this port of 127.0.0.1 (0: off)",
+        read=_whole,
+    ),
+    Setting(
+        name="IMAGINE_API_FILTER",
+        default="",
+        meaning="module:function that every request of the HTTP API passes (docs/http-api.md)",
+    ),
+    Setting(
+        name="IMAGINE_CALLBACK_LOOPBACK",
+        default="off",
+        meaning="let callbacks go to http://127.0.0.1, for rehearsals: on or off",
+        read=_switch,
+    ),
     Setting(name="IMAGINE_ADMINS", default="", meaning="user ids of admins, by comma", read=_names),
     Setting(
         name="IMAGINE_MENTION",
@@ -190,6 +207,12 @@ CLOUD_SETTINGS: tuple[Setting, ...] = (
         name="IMAGINE_ADMIN_FUNCTION",
         default="",
         meaning="Lambda function that alone may change the endpoint's capacity",
+    ),
+    Setting(
+        name="IMAGINE_API_AUTH",
+        default="key",
+        meaning="who knows the HTTP API's callers: key (the API), authorizer, jwt or iam (the gateway)",
+        read=_one_of("key", "authorizer", "jwt", "iam"),
     ),
     Setting(
         name="IMAGINE_DEAD_NUDGES_URL",
@@ -274,9 +297,18 @@ class Config:
             raise ConfigError(f"not set in the environment: {'; '.join(missing)}")
 
 
-def load(environ: Mapping[str, str] | None = None, *, file: Path | None = None) -> Config:
-    """Read every setting. Raises ConfigError naming the setting, its source and the fix."""
+def load(
+    environ: Mapping[str, str] | None = None,
+    *,
+    file: Path | None = None,
+    typed: Mapping[str, str] | None = None,
+) -> Config:
+    """Read every setting; what was `typed` on the command line wins over the environment.
+
+    Raises ConfigError naming the setting, its source and the fix.
+    """
     env = dict(os.environ) if environ is None else environ  # noqa: TID251  the one place that may
+    env = {**env, **(typed or {})}
     named = file or (Path(env[FILE_VARIABLE]) if env.get(FILE_VARIABLE) else None)
     written = _read_file(named) if named is not None else {}
     return Config({setting.name: _value(setting, env, written) for setting in SETTINGS})

@@ -1,4 +1,5 @@
-"""The Lambda entry points: `bot.handlers.slack`, `worker`, `result`, `failure`, `sweep` and `admin`.
+"""The Lambda entry points: `bot.handlers.slack`, `worker`, `result`, `failure`, `sweep`, `admin`, `api`
+and `authorizer`.
 
 Lambda imports this module and fetches one of the names, both before the first event and both on the clock
 that a person waits by. So a name is built when it is fetched, from what that function needs alone, and a
@@ -20,6 +21,8 @@ BUILDERS = {
     "failure": "bot.bootstrap_workers",
     "sweep": "bot.bootstrap_workers",
     "admin": "bot.bootstrap_workers",
+    "api": "bot.bootstrap_api",
+    "authorizer": "bot.bootstrap_api",
 }
 """The module that builds each function, in a function of the same name."""
 

@@ -7,6 +7,7 @@ a call by themselves. Whether a call may be repeated is known by the adapter alo
 
 import logging
 import threading
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import botocore.session
@@ -65,4 +66,9 @@ def _config(service: str) -> ClientConfig:
         connect_timeout=CONNECT_SECONDS,
         read_timeout=PATIENCE.get(service, READ_SECONDS),
         tcp_keepalive=True,
+        **(_LINKS if service == "s3" else {}),
     )
+
+
+_LINKS: Mapping[str, Any] = {"signature_version": "s3v4", "s3": {"addressing_style": "virtual"}}
+"""Links that botocore presigns would else have the old signature, and the address of another region."""

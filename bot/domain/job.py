@@ -61,6 +61,7 @@ class SinkKind(StrEnum):
     SLACK_THREAD = "slack_thread"
     FOLDER = "folder"
     POLL = "poll"
+    CALLBACK = "callback"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,14 +44,21 @@ class PlainReply:
 Handle = Callable[[str, str, Sequence[tuple[str, str]], bytes], Reply]
 """Takes method, path with query, headers in order with lower-case names, and the whole body."""
 
+Refused = Callable[[int], Reply]
+"""From the status of a request that is refused unread to what is said about it."""
+
+
+def _plain(status: int) -> Reply:
+    return PlainReply(status=status)
+
 
 class WebServer:
     """Serves `handle`, each connection in a thread of its own, from `start` to `close`.
 
     A request is refused before its body is read when its Host or Origin is foreign (403: a page of somewhere
     else must not reach us through the person's browser), when it is longer than 1 MiB (413) or of unknown
-    length (411). `hosts` adds names to the loopback's own, such as a tunnel's. Port 0 takes a free one.
-    Raises ConfigError when the port is taken.
+    length (411); `refused` words that. `hosts` adds names to the loopback's own, such as a tunnel's. Port 0
+    takes a free one. Raises ConfigError when the port is taken.
     """
 
     def __init__(
@@ -62,9 +69,13 @@ class WebServer:
         host: str = "127.0.0.1",
         port: int = 0,
         hosts: frozenset[str] = frozenset(),
+        refused: Refused | None = None,
     ) -> None:
+        allowed, refused = LOOPBACK | hosts, refused or _plain
         try:
-            self._server = _Server((host, port), handle=handle, journal=journal, hosts=LOOPBACK | hosts)
+            self._server = _Server(
+                (host, port), handle=handle, journal=journal, hosts=allowed, refused=refused
+            )
         except OSError as error:
             raise ConfigError(
                 f"cannot listen on {host}:{port} ({error.strerror}): choose another port"
@@ -123,7 +134,9 @@ class _Exchange(BaseHTTPRequestHandler):
     def _refuse(self, status: int) -> None:
         """Answer and hang up. What the peer still sends is read a while, else it might miss the answer."""
         self.close_connection = True
-        self._write(PlainReply(status=status, headers={"connection": "close"}))
+        reply = self.server.refused(status)
+        headers = {**reply.headers, "connection": "close"}
+        self._write(PlainReply(status=reply.status, headers=headers, body=reply.body))
         self.connection.shutdown(socket.SHUT_WR)
         self.connection.settimeout(1.0)
         drained = 0
@@ -148,9 +161,16 @@ class _Server(ThreadingTCPServer):
     block_on_close = True
 
     def __init__(
-        self, address: tuple[str, int], *, handle: Handle, journal: Journal, hosts: frozenset[str]
+        self,
+        address: tuple[str, int],
+        *,
+        handle: Handle,
+        journal: Journal,
+        hosts: frozenset[str],
+        refused: Refused,
     ) -> None:
         self.handle = handle
+        self.refused = refused
         self.journal = journal
         self.hosts = hosts
         self._open: set[socket.socket] = set()

@@ -54,11 +54,15 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """A verified person: tenant and user come from the authorised context, never from a body."""
+    """A verified person or API key: tenant and user come from the authorised context, never from a body.
+
+    `daily_limit` is GPU-milliseconds a UTC day, None for what the team's rules give everybody.
+    """
 
     tenant: str
     user: str
     is_admin: bool = False
+    daily_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

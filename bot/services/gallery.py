@@ -62,9 +62,12 @@ def picture(core: Core, caller: Caller, *, job_ref: str, index: int) -> bytes:
 
 
 def stored_keys(core: Core, job: Job) -> tuple[str, ...]:
-    """Every object that holds something of the job: its pictures and what the endpoint answered."""
+    """Every object that holds something of the job: its pictures, what it started from and what the endpoint
+    answered.
+    """
     pictures = tuple(picture.key for picture in job.result.pictures) if job.result else ()
-    return (*pictures, output_key(job), *core.objects.list(failure_prefix(job)))
+    start = (job.request.init_image,) if job.request.init_image else ()
+    return (*pictures, *start, output_key(job), *core.objects.list(failure_prefix(job)))
 
 
 def own_jobs(core: Core, caller: Caller, *, limit: int = _RECENT) -> tuple[Job, ...]:

@@ -65,6 +65,14 @@ class Order:
     typed: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Terms:
+    """What a hold is measured by: GPU-milliseconds a day, and the queue's virtual time."""
+
+    limit: int
+    virtual_time: int
+
+
 def imagine(core: Core, caller: Caller, *, text: str, source_key: str, sink: Address) -> Accepted:
     """Accept a typed line. Raises PromptRefused, Refused."""
     policy = core.policy
@@ -116,7 +124,7 @@ def accept(core: Core, caller: Caller, order: Order) -> Accepted:
     if settings.paused is not None:
         raise Refused("paused", reason=settings.paused)
     job = _new_job(core, caller, order)
-    existing = _create(core, job, order, settings, started=started)
+    existing = _create(core, job, order, _terms(core, caller, settings), started=started)
     if existing is not None:
         return Accepted(job=existing, notes=order.notes, fresh=False)
     try:
@@ -148,7 +156,12 @@ def _new_job(core: Core, caller: Caller, order: Order) -> Job:
     )
 
 
-def _create(core: Core, job: Job, order: Order, settings: Settings, *, started: float) -> Job | None:
+def _terms(core: Core, caller: Caller, settings: Settings) -> _Terms:
+    limit = core.policy.daily_limit if caller.daily_limit is None else caller.daily_limit
+    return _Terms(limit=limit, virtual_time=settings.virtual_time)
+
+
+def _create(core: Core, job: Job, order: Order, terms: _Terms, *, started: float) -> Job | None:
     """None when the row is ours; else the row that was there first."""
     until = job.accepted_at + core.times.click_guard
     guard = Guard(key=f"{job.tenant}/{job.person}/{order.guard}", until=until)
@@ -156,7 +169,7 @@ def _create(core: Core, job: Job, order: Order, settings: Settings, *, started: 
         if core.clock.now() - started > HARD_STOP:
             break
         try:
-            _create_once(core, job, guard, settings)
+            _create_once(core, job, guard, terms)
         except PersonMoved as moved:
             core.people.saw(moved.current or core.jobs.person(job.tenant, job.person))
             continue
@@ -172,25 +185,25 @@ def _create(core: Core, job: Job, order: Order, settings: Settings, *, started: 
     raise Refused("not_confirmed")
 
 
-def _create_once(core: Core, job: Job, guard: Guard, settings: Settings) -> None:
+def _create_once(core: Core, job: Job, guard: Guard, terms: _Terms) -> None:
     try:
-        person = _hold(core, job, core.people.last_seen(job.tenant, job.person), settings)
+        person = _hold(job, core.people.last_seen(job.tenant, job.person), terms)
     except Refused:  # what was remembered may be long settled
-        person = _hold(core, job, core.jobs.person(job.tenant, job.person), settings)
+        person = _hold(job, core.jobs.person(job.tenant, job.person), terms)
     person = dataclasses.replace(person, write_token=job.write_token)
     held = dataclasses.replace(job, tag=person.tag, quota_day=person.day)
     core.jobs.create((held,), person=person, guard=guard, now=core.clock.now())
     core.people.saw(person)
 
 
-def _hold(core: Core, job: Job, person: Person, settings: Settings) -> Person:
+def _hold(job: Job, person: Person, terms: _Terms) -> Person:
     """Around midnight clocks differ: a day that somebody's clock has begun is not taken back."""
     return hold(
         person,
         cost=job.cost,
         day=max(job.quota_day, person.day),
-        limit=core.policy.daily_limit,
-        virtual_time=settings.virtual_time,
+        limit=terms.limit,
+        virtual_time=terms.virtual_time,
     )
 
 

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 from bot.aws.events import Ours
 from bot.domain.job import Address, Job, SinkKind
+from bot.http_api.poll_sink import PollSink
 from bot.local.database import MEMORY, Database
 from bot.local.journal import ListJournal
 from bot.local.memory_objects import MemoryObjects
-from bot.local.poll_sink import PollSink
 from bot.local.queue import InProcessQueue
 from bot.local.sqlite_cells import SqliteCells
 from bot.local.sqlite_jobs import SqliteJobs

@@ -16,7 +16,7 @@ from bot.domain.job import Outcome, SinkKind, State, state_of
 from bot.domain.transitions import is_open
 from bot.functions.jobs import Failures, Results, Worker
 from bot.functions.upkeep import Sweeper
-from bot.local.poll_sink import PollSink
+from bot.http_api.poll_sink import PollSink
 from bot.ports import CounterRaise, Index
 from bot.services.rows import IN_FLIGHT
 from bot.services.sweep import BATCH

@@ -14,9 +14,9 @@ from PIL import Image
 from bot import imaging
 from bot.domain import messages
 from bot.domain.job import Address, Job, Outcome, SinkKind
+from bot.http_api.poll_sink import PollSink
 from bot.local.database import MEMORY, Database
 from bot.local.folder_sink import FOLDER, STEM, FolderSink
-from bot.local.poll_sink import PollSink
 from bot.local.sqlite_cells import SqliteCells
 from bot.local.system import ManualClock
 from bot.ports import EndpointState, Sink, Stage, Warmth

@@ -1,0 +1,62 @@
+"""The team's own filter: `module:function`, body in, body or refusal out. It runs after authentication.
+
+def only_small(body, *, caller):
+    if body.get("width", 512) > 512:
+        return "Pictures are at most 512 pixels wide here."
+    return body
+"""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+from bot.domain.errors import ConfigError
+from bot.http_api.problems import Problem, crashed
+from bot.ports import Journal
+
+SETTING = "IMAGINE_API_FILTER"
+LONGEST_REFUSAL = 500
+Filter = Callable[..., Any]
+"""Called as `filter(body, caller=person)`; answers a body to go on with, or a text that says why not."""
+
+
+def load_filter(setting: str) -> Filter | None:
+    """The function that the setting names, None for an empty one. Raises ConfigError naming what is wrong."""
+    if not setting:
+        return None
+    module, _, name = setting.partition(":")
+    if not module or not name:
+        raise ConfigError(f"{SETTING} is {setting!r}: write module:function")
+    try:
+        found = getattr(import_module(module), name)
+    except Exception as error:  # a module of the team's may raise anything while it is imported
+        raise ConfigError(
+            f"{SETTING}: {setting} cannot be imported ({type(error).__name__}: {error})"
+        ) from error
+    if not callable(found):
+        raise ConfigError(f"{SETTING}: {setting} is no function")
+    return found  # type: ignore[no-any-return]  # whatever it is, it can be called
+
+
+def filtered(
+    body: Mapping[str, Any], *, by: Filter | None, caller: str, journal: Journal
+) -> Mapping[str, Any]:
+    """The body that goes on. Raises Problem: 403 with the filter's own sentence, 500 when it failed.
+
+    What it raises may hold the prompt, so only the kind of the error is written down.
+    """
+    if by is None:
+        return body
+    try:
+        answer = by(dict(body), caller=caller)
+    except Exception as error:  # noqa: BLE001  the team's code: its defect is no refusal, and no news for the client
+        journal.event("filter_failed", kind=type(error).__name__)
+        raise crashed() from None
+    if isinstance(answer, str):
+        raise Problem(
+            403, "filtered", answer[:LONGEST_REFUSAL], fix="Change the request as the sentence says."
+        )
+    if not isinstance(answer, Mapping):
+        journal.event("filter_failed", kind=f"returned_{type(answer).__name__}")
+        raise crashed()
+    return answer
