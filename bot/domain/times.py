@@ -15,7 +15,7 @@ class Times:
     function timeout, so a process that lost its lease is dead; `request_ttl` and
     `invocation_timeout` are handed to SageMaker, counted from submission
     (60..21,600 s and 1..3,600 s, InvokeEndpointAsync). `settings_for` is how long a process goes by
-    the settings it read last.
+    the settings it read last, `overdue_after` how old an open job may grow before whoever runs this is told.
     """
 
     queue_patience: float = 6 * HOUR
@@ -37,6 +37,7 @@ class Times:
     back_off_most: float = 5 * MINUTE
     retention_days: int = 90
     settings_for: float = 60.0
+    overdue_after: float = HOUR
 
     @property
     def submission_life(self) -> float:

@@ -3,6 +3,7 @@
 import math
 
 from bot.domain.errors import Conflict, PeerError, Rejected
+from bot.domain.job import state_of
 from bot.ports import Index
 from bot.services.core import Core
 from bot.services.dispatch import dispatch
@@ -23,6 +24,8 @@ def sweep(core: Core, *, limit: int = BATCH, deadline: float = math.inf) -> int:
         if core.clock.now() >= deadline:
             core.journal.event("sweep_cut_short", taken=taken)
             break
+        if job.done_at is None and core.clock.now() > job.accepted_at + core.times.overdue_after:
+            core.journal.event("overdue", job=job.id, state=state_of(job))
         revive(core, job.id)
         taken += 1
     return taken

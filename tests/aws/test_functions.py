@@ -333,6 +333,30 @@ def test_the_sweep_takes_up_what_every_message_missed(core):
     assert core.journal.named("swept") == [{"taken": 1}]
 
 
+def test_a_job_that_stays_open_for_too_long_is_told_of(core):
+    job = accepted(core)
+    core.clock.advance(core.times.overdue_after)
+    sweep(core)
+    assert core.journal.named("overdue") == []
+
+    core.clock.advance(core.times.look_every)
+    sweep(core)
+    assert [told["job"] for told in core.journal.named("overdue")] == [job.id]
+
+
+def test_a_job_that_ended_is_never_overdue_however_long_it_took(core):
+    job = accepted(core)
+    core.clock.advance(core.times.overdue_after)
+    sweep(core)
+    core.objects.put(f"out/{TENANT}/{job.id}.out", OUTPUT)
+    Results(core, ours=OURS)(news_of(job), with_time())
+    core.clock.advance(core.times.audit_after)
+    sweep(core)
+
+    assert state_of(core.jobs.get(job.id)) in {State.DONE, State.AUDITED}
+    assert core.journal.named("overdue") == []
+
+
 def test_an_endpoint_that_cannot_be_looked_at_does_not_stop_the_sweep(core):
     accepted(core)
     core.clock.advance(core.times.nudge_after)
