@@ -393,9 +393,10 @@ def test_typing_a_slash_offers_the_command_with_its_usage(bot: Bot, page: Page) 
     composer.press("Enter")
     expect(composer).to_have_value("/imagine ")
     composer.press_sequentially("a <b> fox")
-    composer.press("Enter")
-    expect(page.get_by_test_id("delivery")).to_contain_text(re.compile(r"Imagine answered in \d+ ms"))
+    with page.expect_response("**/page/send"):
+        composer.press("Enter")
     assert [form["text"] for form in bot.told] == ["a &lt;b&gt; fox"]
+    expect(page.get_by_test_id("delivery")).to_contain_text(re.compile(r"Imagine answered in \d+ ms"))
     expect(page.get_by_test_id("message")).to_have_count(0)
 
 
