@@ -52,9 +52,10 @@ class Asked:
 
 def read_body(core: Core, body: Mapping[str, Any], form: Format) -> Asked:
     """Raises Problem (422) that names every wrong field and its fix, and PeerError."""
-    sent = translated(body, form)
     fields = {field.name: field for field in fields_of(core.policy)}
-    errors = [*_unknown(sent, fields), *_wrong(sent, fields), *_missing(sent, fields)]
+    whole = translated(body, form)
+    sent = replace(whole, values={name: value for name, value in whole.values.items() if value is not None})
+    errors = [*_unknown(whole, fields), *_wrong(sent, fields), *_missing(sent, fields)]
     if errors:
         raise unprocessable(errors)
     errors = _conflicts(core, sent)

@@ -156,7 +156,7 @@ CLOSED = {"vae": "the model's own VAE draws", "options": "options of the web UI 
 
 
 def _ours(body: Mapping[str, Any]) -> Translated:
-    return Translated(values={name: value for name, value in body.items() if value is not None})
+    return Translated(values=body)
 
 
 def _webui(body: Mapping[str, Any], *, under: str = "") -> Translated:
