@@ -130,11 +130,17 @@ def _look_closely(deployed: Deployment, core: Core) -> Callable[[], None]:
     """At the endpoint, and at the model files it draws with; the sweep's role alone may do both."""
     look = _look(deployed, core)
     owner = deployed.settings["IMAGINE_BUCKET_OWNER"]
-    release = ReleaseLook(deployed.clients, owner=owner, journal=deployed.journal)
+    release = ReleaseLook(
+        deployed.clients,
+        owner=owner,
+        journal=deployed.journal,
+        endpoint=core.endpoint,
+        objects=core.objects,
+    )
 
     def look_closely() -> None:
         look()
-        release.refresh(core.cells)
+        release.refresh(core.cells, now=core.clock.now())
         core.bulletin.forget()
 
     return look_closely

@@ -2,10 +2,12 @@
 
 The sweep takes it: what an endpoint draws with changes with its configuration alone, so the description of
 the configuration, that of its model and the release's `catalogue.json` are read once for each. Which release
-is published (docs/models.md) is asked every time, one GetObject.
+is published (docs/models.md) is asked every time, one GetObject. Where files come without a catalogue, the
+container is asked for their names, once, and only while it is awake anyway.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,12 +18,20 @@ from bot.aws.clients import Clients
 from bot.aws.peer_errors import peer_errors
 from bot.aws.second_try import read
 from bot.domain.errors import CellMoved, PeerError, Rejected
-from bot.domain.prompt.release_file import read_release, shared
-from bot.ports import Cells, Journal
+from bot.domain.job import job_id
+from bot.domain.prompt.release_file import paths_coming, read_release, read_server_list, shared
+from bot.ports import Cells, Endpoint, Journal, Objects, Submission, Warmth
 from bot.services.settings import CATALOGUE, ENDPOINT
 
 MOST_BYTES = 16 * 2**20
 MISSING = frozenset({"NoSuchKey", "NoSuchBucket"})
+ASKED_FOR, ASKED_AGAIN = 300.0, 3600.0
+"""Seconds in which the container must answer, and after which one that did not is asked again."""
+
+TENANT = "catalogue"
+"""Stands in the keys of the container's answers where a workspace's id stands in those of pictures."""
+
+_RELEASE = re.compile(r"[\w-]{1,80}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,28 +55,38 @@ class Place:
 class ReleaseLook:
     """Looks at the model files of the endpoint that the cell `endpoint` describes.
 
+    `endpoint` and `objects` are for asking the container.
+
     The role needs sagemaker:DescribeEndpointConfig, sagemaker:DescribeModel, and s3:GetObject with
     s3:ListBucket where the releases lie. `owner` is the account (12 digits) that the bucket must belong to.
     """
 
-    def __init__(self, clients: Clients, *, owner: str, journal: Journal) -> None:
+    def __init__(
+        self, clients: Clients, *, owner: str, journal: Journal, endpoint: Endpoint, objects: Objects
+    ) -> None:
         self._clients = clients
+        self._endpoint = endpoint
+        self._objects = objects
         self._owner = owner
         self._journal = journal
 
-    def refresh(self, cells: Cells) -> None:
+    def refresh(self, cells: Cells, *, now: float) -> None:
         """Write what changed. What cannot be read now stays as it was, and is asked for again.
 
         Raises PeerError when a cell cannot be read or written.
         """
         found = cells.look((ENDPOINT, CATALOGUE)).cells
-        config = found[ENDPOINT].value.get("config") if ENDPOINT in found else None
+        endpoint: Mapping[str, Any] = found[ENDPOINT].value if ENDPOINT in found else {}
+        config = endpoint.get("config")
         if not config:
             return
+        awake = endpoint.get("warmth") == Warmth.AWAKE
         cell = found.get(CATALOGUE)
         before: Mapping[str, Any] = cell.value if cell else {}
         try:
             told = self._told(config, before)
+            if "files" not in told:
+                told = self._names(told, awake=awake, now=now)
         except PeerError as error:
             self._journal.event("catalogue_look_failed", code=error.code)
             return
@@ -96,8 +116,43 @@ class ReleaseLook:
             return told
         body = self._object(told["bucket"], f"{told['home']}published.json")
         named = _json(body).get("release") if body else None
-        newer = named if isinstance(named, str) and named != told["release"] else ""
-        return {**told, "newer": newer[:80]}
+        newer = named if isinstance(named, str) and _RELEASE.fullmatch(named) else ""
+        if newer in ("", told["release"]):
+            return {**told, "newer": "", "coming": []}
+        return (
+            told if newer == told["newer"] else {**told, "newer": newer, "coming": self._coming(told, newer)}
+        )
+
+    def _coming(self, told: Mapping[str, Any], newer: str) -> list[str]:
+        body = self._object(told["bucket"], f"{told['home']}releases/{newer}/catalogue.json")
+        return paths_coming(read_release(told), read_release(_json(body or b"")))
+
+    def _names(self, told: Mapping[str, Any], *, awake: bool, now: float) -> Mapping[str, Any]:
+        """With what the container says of files that nobody has described.
+
+        An instance is never started for it: a container that sleeps is asked when something else woke it.
+        """
+        job, since = job_id(TENANT, told["config"]), now - told.get("asked_at", -ASKED_AGAIN)
+        key = f"out/{TENANT}/{job}.out"
+        body = self._objects.get(key) if 0 <= since < ASKED_FOR else None
+        named = read_server_list(_json(body or b""))
+        if named.files:
+            return {**shared(named), "config": told["config"]}
+        if not awake or 0 <= since < ASKED_AGAIN:
+            return told
+        question = Submission(
+            job_id=job,
+            tenant=TENANT,
+            ordinal=1,
+            body=json.dumps({"task": "catalogue"}).encode(),
+            output_key=key,
+            failure_prefix=f"failed/{TENANT}/{job}",
+            ttl=ASKED_FOR,
+            timeout=60,
+        )
+        self._endpoint.submit(question)
+        self._journal.event("catalogue_asked")
+        return {**told, "asked_at": now}
 
     def _model(self, config: str) -> Mapping[str, Any]:
         with peer_errors():

@@ -103,6 +103,7 @@ REFUSALS: Mapping[str, str] = {
     "bad_payload": "That is no order for the admin function, so nothing was done.",
     "unknown_command": "The admin function does not know this order. Deploy the service anew.",
     "too_old": "That order lay about for too long and was not carried out. Send the line again.",
+    "file_refused": "{name} cannot be drawn with again: {why}. There are: {near}.",
     "unknown_control": "This control is from another version of the bot. Send the line again.",
 }
 """What a person reads when we will not do something; `{names}` are facts of the refusal."""
@@ -121,6 +122,7 @@ PICTURE_IS_BELOW = "The picture is in the thread."
 FULL_SIZE_OF = "Picture {number} at full size"
 DELETED = "This picture was deleted."
 DELETED_NOW = "Deleted."
+NEAREST_THERE = "The nearest it has: {names}."
 UNKNOWN_WORDS = "{model} does not know: {words}"
 WITHOUT = "without {words}"
 PATIENCE = "It waits at most {hours:g} h for its turn."
@@ -155,6 +157,7 @@ RELEASE_UNKNOWN = "No release is known; names come from the settings, and the en
 RELEASE_NEWER = (
     "Release {release} is published. It is drawn with from the next update: imagine endpoint update."
 )
+FILE_COMING = "{kind} {name}: from the next update"
 MORE_FILES = "There are more files than are listed here."
 WARM_HOW = "say for how long: /imagine admin warm 30m, or 2h, at most 12h"
 SCHEDULE_HOW = 'say when: /imagine admin schedule "mon-fri 09:00-18:00 Europe/Berlin", or schedule off'

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from bot.domain import messages
 from bot.domain.errors import BadOutput
 from bot.domain.job import Outcome
 from bot.domain.prompt import engine_prompt
@@ -25,6 +26,8 @@ MOST_SECONDS = 3600.0
 
 MOST_SEED = 2**53
 """The largest whole number that JSON passes on for sure."""
+
+MOST_NEAREST = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,7 @@ def read_output(body: bytes) -> Output:
     """Read a success object. Raises BadOutput when it holds neither pictures nor an error."""
     answer = _json_object(body)
     if answer.get("error"):
-        return Output(failure=_failure_of(answer))
+        return Output(failure=_failure_of(answer), notes=_failure_notes(answer))
     images = answer.get("images")
     if images is None and isinstance(answer.get("image"), str):
         images = [answer["image"]]
@@ -102,6 +105,14 @@ def read_failure(body: bytes) -> Outcome:
         return Outcome.ENGINE_FAILED
 
 
+def failure_notes(body: bytes) -> tuple[str, ...]:
+    """What a failure object says that helps: the names nearest to one that the endpoint lacks."""
+    try:
+        return _failure_notes(_json_object(body))
+    except BadOutput:
+        return ()
+
+
 _FAILURES = {
     "bad_request": Outcome.ENGINE_REFUSED,
     "body_too_large": Outcome.ENGINE_REFUSED,
@@ -123,6 +134,12 @@ def _failure_of(answer: dict[str, Any]) -> Outcome:
     error = answer.get("error")
     code = error.get("code") if isinstance(error, dict) else None
     return _FAILURES.get(code, Outcome.ENGINE_FAILED) if isinstance(code, str) else Outcome.ENGINE_FAILED
+
+
+def _failure_notes(answer: dict[str, Any]) -> tuple[str, ...]:
+    error = answer.get("error")
+    names = _texts(error.get("nearest"))[:MOST_NEAREST] if isinstance(error, dict) else ()
+    return (messages.NEAREST_THERE.format(names=", ".join(names)),) if names else ()
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -116,6 +116,7 @@ def models(core: Core, caller: Caller) -> list[str]:
         messages.MODEL_LIVE.format(model=live) if live else messages.MODEL_UNKNOWN,
         messages.RELEASE_LIVE.format(release=release.name) if release.name else messages.RELEASE_UNKNOWN,
         *([messages.RELEASE_NEWER.format(release=release.newer)] if release.newer else []),
+        *(messages.FILE_COMING.format(kind=file.kind, name=file.name) for file in release.coming),
         *(_file_line(file, refused=offered(core).refusal(file.kind, file.name)) for file in release.files),
         *([] if release.is_whole else [messages.MORE_FILES]),
     ]

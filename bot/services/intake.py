@@ -25,7 +25,7 @@ from bot.domain.request import ImageRequest
 from bot.ports import Guard
 from bot.services.core import Caller, Core
 from bot.services.gallery import find_job, find_picture, today
-from bot.services.offers import offered
+from bot.services.offers import check_files, offered
 from bot.services.settings import Settings
 
 HARD_STOP = 2.0
@@ -92,6 +92,7 @@ def reroll(core: Core, caller: Caller, *, job_ref: str, source_key: str, sink: A
     job = find_job(core, caller, job_ref)
     if job.deleted_at is not None:
         raise Refused("deleted")
+    check_files(core, job.request)
     request = dataclasses.replace(job.request, seed=None, subseed=None, subseed_strength=0.0)
     return accept(
         core, caller, _again(job, request, source_key=source_key, sink=sink, guard=f"reroll/{job.id}")
@@ -102,6 +103,7 @@ def vary(core: Core, caller: Caller, *, job_ref: str, index: int, source_key: st
     """New pictures near picture `index`: its seed, with a second noise blended in. Raises Refused."""
     job = find_job(core, caller, job_ref)
     picture = find_picture(job, index)
+    check_files(core, job.request)
     request = dataclasses.replace(
         job.request,
         seed=picture.seed,

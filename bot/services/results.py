@@ -16,7 +16,7 @@ from bot.domain.job import (
     state_of,
 )
 from bot.domain.transitions import apply
-from bot.domain.wire import Output, read_failure, read_output
+from bot.domain.wire import Output, failure_notes, read_failure, read_output
 from bot.ports import Verdict
 from bot.services.core import Core
 from bot.services.rows import resolve, tokened
@@ -42,24 +42,29 @@ def _collect(core: Core, job: Job) -> Job | None:
     failures = core.objects.list(failure_prefix(job))
     if not failures:
         return None
-    return resolve(core, job, Result(outcome=_reason(core, job, failures[0]), at=core.clock.now()))
+    return resolve(core, job, failed(core, _reason(core, job, failures[0])))
 
 
-def _reason(core: Core, job: Job, key: str) -> Outcome:
+def failed(core: Core, body: bytes) -> Result:
+    """What a failure object stands for."""
+    return Result(outcome=read_failure(body), at=core.clock.now(), notes=failure_notes(body))
+
+
+def _reason(core: Core, job: Job, key: str) -> bytes:
     """What a failure object says; that it is there says enough where it cannot be read."""
     try:
         body = core.objects.get(key)
     except Rejected as no:
         core.journal.event("failure_unreadable", job=job.id, code=no.code)
         body = None
-    return read_failure(body or b"")
+    return body or b""
 
 
 def _decide(core: Core, job: Job, body: bytes) -> Job:
     try:
         output = read_output(body)
         if output.failure is not None:
-            return resolve(core, job, Result(outcome=output.failure, at=core.clock.now()))
+            return resolve(core, job, Result(outcome=output.failure, at=core.clock.now(), notes=output.notes))
         verified = [imaging.verify(picture) for picture in output.pictures[: job.request.n]]
     except (BadOutput, BadPicture) as bad:
         core.journal.event("bad_output", job=job.id, kind=type(bad).__name__)

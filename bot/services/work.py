@@ -9,16 +9,15 @@ import dataclasses
 from collections.abc import Callable
 
 from bot.domain.errors import Ambiguous, Busy, CeilingReached, JobMoved, PeerError, Rejected, Unavailable
-from bot.domain.job import Job, Outcome, Result, State, state_of
+from bot.domain.job import Job, Outcome, State, state_of
 from bot.domain.steps import MAX_POSTS, MAX_SUBMISSIONS, Step, next_step
 from bot.domain.transitions import Change, apply_all, is_unresolved
-from bot.domain.wire import read_failure
 from bot.ports import Fate, Stage
 from bot.services.core import Core
 from bot.services.dispatch import admission_of, dispatch
 from bot.services.gallery import stored_keys
 from bot.services.progress import show_stage
-from bot.services.results import collect
+from bot.services.results import collect, failed
 from bot.services.rows import Hand, Overtaken, fail, reread, resolve
 from bot.services.stages import news_of, stage_of
 from bot.services.submissions import inference_id, submission_of
@@ -486,8 +485,8 @@ def take_failure(core: Core, job_id: str, body: bytes, *, submission: int | None
     elif submission is not None and submission < job.submissions:
         core.journal.event("failure_outdated", job=job_id)
     else:
-        failed = Result(outcome=read_failure(body), at=core.clock.now())
-        job = _settle_submission(core, job, lambda row: collect(core, row) or resolve(core, row, failed))
+        result = failed(core, body)
+        job = _settle_submission(core, job, lambda row: collect(core, row) or resolve(core, row, result))
     _advance_row(core, job)
 
 

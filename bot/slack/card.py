@@ -139,7 +139,8 @@ def _picture(job: Job, room: Room, with_image: bool) -> list[Json]:
 
 def _failure(job: Job, room: Room, sentence: str, who: Json) -> list[Json]:
     retry = button(messages.RETRY, action=Action.RETRY, value=Target(job_id=job.id).value)
-    return [_asked(job, room, who), section(sentence), context(_job_line(job)), actions(CONTROLS, [retry])]
+    small_print = context(*_notes(job), _job_line(job), limit=room.note)
+    return [_asked(job, room, who), section(sentence), small_print, actions(CONTROLS, [retry])]
 
 
 def _controls(job: Job) -> list[Json]:

@@ -110,13 +110,24 @@ def test_a_forbidden_licence_is_hidden_and_refused(make_stack: MakeStack):
 
 
 @pytest.mark.only("aws")
-def test_without_a_catalogue_the_endpoint_itself_refuses_what_it_lacks(make_stack: MakeStack):
+def test_without_a_catalogue_the_container_is_asked_while_it_is_awake(make_stack: MakeStack):
     stack = make_stack()
     stack.bot.open()
+
+    stack.until(lambda: "--model stripes" in said(stack, "models"))
+    assert "Did you mean stripes?" in said(stack, "a red fox --model strips")
+    assert stack.cards() == []
+
+
+@pytest.mark.only("aws")
+def test_until_then_the_endpoint_itself_refuses_what_it_lacks(make_stack: MakeStack):
+    stack = make_stack()
+    on_aws(stack).open_without_sweeps()
     assert "passed on as typed" in said(stack, "models")
 
-    card = stack.draw("a red fox --model nobody-knows")
+    card = stack.draw("a red fox --model strips")
     assert stack.outcomes() == [Outcome.UNKNOWN_MODEL]
     assert "does not have that model" in card.words
+    assert "The nearest it has: stripes" in card.words
     stack.draw("a red fox --model stripes")
     assert stack.outcomes() == [Outcome.UNKNOWN_MODEL, Outcome.OK]

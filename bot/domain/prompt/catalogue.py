@@ -55,7 +55,8 @@ class Release:
     """The model files behind an endpoint. `name` is "" for a set that was never released.
 
     `default_model` is the name of the model that draws when nobody names one, "" where that is not known.
-    `is_whole` False: there are files beside these. `newer` names a release that the next update brings.
+    `is_whole` False: there are files beside these. `newer` names a release that the next update brings, and
+    `coming` are the files that it adds.
     """
 
     files: tuple[ModelFile, ...] = ()
@@ -63,6 +64,7 @@ class Release:
     default_model: str = ""
     is_whole: bool = True
     newer: str = ""
+    coming: tuple[ModelFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +87,14 @@ class Catalogue:
     def offering(self, release: Release | None) -> "Catalogue":
         """The same rules over what an endpoint holds; None where it is not known.
 
-        Models that the rules list by name stay the only ones.
+        Models that the rules list by name stay the only ones, as far as the endpoint holds them.
         """
         unlisted = {Kind.LORA} if self.models else {Kind.MODEL, Kind.LORA}
         if release is None:
             return replace(self, leaves_to_endpoint=frozenset(unlisted))
         kept = [file for file in release.files if self._why_not(file) is None]
         there = replace(self, release=release)
-        listed = tuple(name for name in self.models if there.refusal(Kind.MODEL, name) is None)
+        listed = tuple(name for name in self.models if there.holds(name))
         return replace(
             there,
             models=listed if self.models else tuple(file.name for file in kept if file.kind is Kind.MODEL),
@@ -141,6 +143,11 @@ class Catalogue:
         """As "sd1" or "sdxl"; "" where it is not known."""
         file = self.file(kind, name)
         return file.architecture if file else ""
+
+    def holds(self, model: str) -> bool:
+        """Whether this model is there and may be used. Of what nobody has listed, any may be there."""
+        file = self.file(Kind.MODEL, model)
+        return self._why_not(file) is None if file else not self.release.is_whole
 
     def _why_not(self, file: ModelFile) -> str | None:
         if file.disabled:

@@ -117,13 +117,17 @@ def _file_lines(offered: Catalogue, kind: Kind) -> tuple[str, ...]:
     lines = tuple(_file_line(kind, name, known.get(name)) for name in listed)
     if kind in offered.leaves_to_endpoint:
         return (*lines, UNLISTED[kind])
-    return (*(lines or (NOTHING[kind],)), *_release_lines(offered))
+    return (*(lines or (NOTHING[kind],)), *_release_lines(offered, kind))
 
 
 def _file_line(kind: Kind, name: str, file: ModelFile | None) -> str:
-    typed = f"--model {quoted_name(name)}" if kind is Kind.MODEL else f"--lora {quoted_name(f'{name}:0.8')}"
+    typed = _typed(kind, name)
     facts = _facts(file) if file else ()
     return f"{typed} ({'; '.join(facts)})" if facts else typed
+
+
+def _typed(kind: Kind, name: str) -> str:
+    return f"--model {quoted_name(name)}" if kind is Kind.MODEL else f"--lora {quoted_name(f'{name}:0.8')}"
 
 
 def _facts(file: ModelFile) -> tuple[str, ...]:
@@ -136,12 +140,13 @@ def _facts(file: ModelFile) -> tuple[str, ...]:
     )
 
 
-def _release_lines(offered: Catalogue) -> tuple[str, ...]:
+def _release_lines(offered: Catalogue, kind: Kind) -> tuple[str, ...]:
     """The release that draws now, and the one that somebody has published since."""
     release = offered.release
     return (
         *([f"Release {release.name} draws now."] if release.name else []),
         *([f"Release {release.newer}: from the next update."] if release.newer else []),
+        *(f"{_typed(file.kind, file.name)} comes with it" for file in release.coming if file.kind is kind),
     )
 
 

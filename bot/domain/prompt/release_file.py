@@ -16,6 +16,7 @@ LONGEST_NAME = 255
 LONGEST_WORD = 80
 MOST_WORDS = 5
 MOST_FILES = 500
+MOST_COMING = 20
 MOST_BYTES = 64 * 1024
 """What a shared row holds: every worker reads it once a minute, and DynamoDB takes at most 400 KB."""
 
@@ -35,6 +36,7 @@ def read_release(content: object) -> Release:
         default_model=default[1] if default else "",
         is_whole=told.get("is_whole") is not False and len(files) <= MOST_FILES,
         newer=_line(told.get("newer")),
+        coming=_named_files(told.get("coming")),
     )
 
 
@@ -49,12 +51,20 @@ def read_server_list(content: object) -> Release:
     return read_release({"files": names})
 
 
+def paths_coming(now: Release, newer: Release) -> list[str]:
+    """Paths of the files that a newer release adds and offers, for the key `coming` of what is shared."""
+    there = {(file.kind, file.name) for file in now.files}
+    fresh = [file for file in newer.files if (file.kind, file.name) not in there and not file.disabled]
+    return [_path(file.kind, file.name) for file in fresh[:MOST_COMING]]
+
+
 def shared(release: Release, *, newer: str = "") -> dict[str, Any]:
     """The release as JSON-ready facts that `read_release` reads, in at most `MOST_BYTES`; what does not fit
     is left out, and said to be.
     """
     files: dict[str, Any] = {}
-    room = MOST_BYTES - 2048
+    coming = [_path(file.kind, file.name) for file in release.coming]
+    room = MOST_BYTES - 2048 - len(json.dumps(coming))
     for file in release.files:
         path, facts = _path(file.kind, file.name), _facts(file)
         room -= len(json.dumps({path: facts}).encode())
@@ -64,6 +74,7 @@ def shared(release: Release, *, newer: str = "") -> dict[str, Any]:
     return {
         "release": release.name,
         "newer": newer,
+        "coming": coming,
         "default_model": _path(Kind.MODEL, release.default_model) if release.default_model else "",
         "is_whole": release.is_whole and len(files) == len(release.files),
         "files": files,
@@ -92,6 +103,11 @@ def _file(path: object, facts: object) -> ModelFile | None:
         steps=_whole(drawing.get("steps"), STEPS),
         sampler=_line(drawing.get("sampler")) or None,
     )
+
+
+def _named_files(paths: object) -> tuple[ModelFile, ...]:
+    named = [_named(path) for path in _list(paths)[:MOST_COMING]]
+    return tuple(ModelFile(kind=kind, name=name) for kind, name in filter(None, named))
 
 
 def _facts(file: ModelFile) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bot.domain.errors import BadOutput
 from bot.domain.job import Outcome
-from bot.domain.wire import invocation_body, read_failure, read_output
+from bot.domain.wire import failure_notes, invocation_body, read_failure, read_output
 from tests.factories import make_request
 
 PICTURE = b"\x89PNG bytes"
@@ -130,6 +130,14 @@ def test_an_error_in_a_success_object_is_a_failure(error, outcome):
 def test_anything_else_is_no_output(body):
     with pytest.raises(BadOutput):
         read_output(body)
+
+
+def test_a_name_that_is_not_there_comes_back_with_the_nearest():
+    error = {"code": "unknown_name", "message": "unknown model 'strips'", "nearest": ["stripes", 3, "dots"]}
+
+    assert failure_notes(answer(error=error)) == ("The nearest it has: stripes, dots.",)
+    assert read_output(answer(error=error)).notes == failure_notes(answer(error=error))
+    assert failure_notes(answer(error="CUDA error")) == failure_notes(b"[") == ()
 
 
 @given(st.binary(max_size=200))

@@ -1,5 +1,6 @@
 """Model files that a release describes: what may be named, what is refused, what is added to a line."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from bot.domain.prompt import Catalogue, Parsed, Refusal, caret_line, parse
 from bot.domain.prompt.catalogue import Kind, ModelFile, Release
 from bot.domain.prompt.help import help_lines
-from bot.domain.prompt.release_file import MOST_BYTES, read_release, read_server_list, shared
+from bot.domain.prompt.release_file import MOST_BYTES, paths_coming, read_release, read_server_list, shared
 from bot.domain.request import Caps, Defaults
 
 FILES: dict[str, Any] = {
@@ -143,6 +144,23 @@ def test_the_settings_list_of_models_stays_the_only_one_and_keeps_its_facts():
     assert "photo" not in " ".join(help_lines("models", catalogue=chosen))
 
 
+def test_a_model_of_the_settings_that_the_release_lacks_is_not_offered():
+    strict = Catalogue(models=("gone", "old"))
+
+    assert strict.offering(RELEASE).models == ("old",)
+    assert strict.offering(dataclasses.replace(RELEASE, is_whole=False)).models == ("gone", "old")
+
+
+def test_files_that_the_next_update_brings_are_told_and_not_offered():
+    later = {**FILES, "Lora/pen.safetensors": {}, "Lora/off.safetensors": {"disabled": True}}
+    told = shared(RELEASE, newer="next") | {"coming": paths_coming(RELEASE, read_release({"files": later}))}
+    soon = Catalogue().offering(read_release(told))
+
+    assert "--lora pen:0.8 comes with it" in help_lines("loras", catalogue=soon)
+    assert not any("comes with it" in line for line in help_lines("models", catalogue=soon))
+    assert "There is no LoRA" in refused("a fox --lora pen", soon)
+
+
 def test_the_pages_tell_words_aliases_and_releases():
     newer = Catalogue().offering(read_release({**CONTENT, "newer": "20261129-080000-aaaaaaaa"}))
     models, loras = help_lines("models", catalogue=newer), help_lines("loras", catalogue=newer)
@@ -204,7 +222,13 @@ PATHS = st.builds(
 )
 RELEASES = JSON | st.fixed_dictionaries(
     {"files": st.dictionaries(PATHS, JSON | st.dictionaries(KEYS, JSON, max_size=4), max_size=6)},
-    optional={"release": JSON, "default_model": PATHS | JSON, "newer": JSON, "is_whole": JSON},
+    optional={
+        "release": JSON,
+        "default_model": PATHS | JSON,
+        "newer": JSON,
+        "coming": JSON | st.lists(PATHS, max_size=3),
+        "is_whole": JSON,
+    },
 )
 
 

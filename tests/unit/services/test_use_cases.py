@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from bot.domain import messages
 from bot.domain.errors import Ambiguous, Refused, Rejected, Unavailable
 from bot.domain.job import Address, Outcome, SinkKind, State, state_of
 from bot.http_api.poll_sink import PollSink
@@ -20,6 +21,7 @@ from bot.services import admin, control, gallery, intake
 from bot.services.core import Caller, Core, Policy, Process
 from bot.services.people import People
 from bot.services.rows import IN_FLIGHT, month_key
+from bot.services.settings import CATALOGUE, change
 from bot.services.sweep import sweep
 from bot.services.work import advance, take_failure, take_result
 from tests.simulation.world import OUTPUT
@@ -600,6 +602,27 @@ def test_a_variation_stays_near_the_picture(core):
     assert near.request.seed == 7
     assert near.request.subseed is not None
     assert 0 < near.request.subseed_strength < 1
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"Lora/ink.safetensors": {"disabled": True}}, "it is switched off"),
+        ({"Lora/inks.safetensors": {}}, "it is not offered any more. There are: inks"),
+    ],
+)
+def test_what_was_switched_off_or_removed_since_is_not_drawn_with_again(core, files, why):
+    job = draw(core, ask(core, "a fox --lora ink").job)
+    change(core.cells, CATALOGUE, lambda _: {"files": files})
+    core.bulletin.forget()
+
+    for again in (
+        lambda: intake.reroll(core, ME, job_ref=job.id, source_key="k2", sink=POLL),
+        lambda: intake.vary(core, ME, job_ref=job.id, index=0, source_key="k3", sink=POLL),
+    ):
+        with pytest.raises(Refused) as refused:
+            again()
+        assert why in messages.refusal(refused.value.code, refused.value.facts)
 
 
 def test_a_control_pressed_twice_makes_one_job(core):

@@ -148,6 +148,12 @@ def test_a_failure_mentions_the_requester_once_unless_the_bot_is_quiet(mention, 
     assert json.dumps(card.blocks).count(USER) == count
 
 
+def test_a_failure_tells_the_names_that_are_there():
+    result = make_result(Outcome.UNKNOWN_MODEL, notes=("The nearest it has: stripes.",))
+
+    assert "The nearest it has: stripes." in words(final_card(done(result=result), with_image=False))
+
+
 def test_controls_carry_a_job_and_an_index_only():
     for message in (
         final_card(done(count=4), with_image=True),
