@@ -210,15 +210,15 @@ MORE = {"type": "overflow", "action_id": "more", "options": [option("details"), 
 def test_nothing_can_be_written_before_there_is_a_channel_to_send_it_to(
     browser: BrowserContext, room: Room
 ) -> None:
-    tab, held = browser.new_page(), []
-    tab.route("**/page/state", lambda route: held.append(route))  # noqa: PLW0108  it wants a function of its own
+    tab, held, released = browser.new_page(), [], []
+    tab.route("**/page/state", lambda route: route.continue_() if released else held.append(route))
     tab.goto(f"{room.slack.base_url}/#/{room.id}")
     while not held:
         tab.wait_for_timeout(10)
     composer = tab.get_by_test_id("composer")
     expect(composer).to_be_disabled()
 
-    tab.unroute("**/page/state")
+    released.append(True)
     for route in held:
         route.continue_()
     composer.fill("hello")
