@@ -3,7 +3,7 @@
 import dataclasses
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,15 @@ from PIL import Image
 from bot import imaging
 from bot.domain import messages
 from bot.domain.job import Address, Job, Outcome, SinkKind
+from bot.http_api.callback_post import Answer
+from bot.http_api.callback_sink import CallbackSink
+from bot.http_api.generations import KEY, URL
+from bot.http_api.keys import Keys, create
+from bot.http_api.links import SignedLinks
 from bot.http_api.poll_sink import PollSink
 from bot.local.database import MEMORY, Database
 from bot.local.folder_sink import FOLDER, STEM, FolderSink
+from bot.local.memory_objects import MemoryObjects
 from bot.local.sqlite_cells import SqliteCells
 from bot.local.system import ManualClock
 from bot.ports import EndpointState, Sink, Stage, Warmth
@@ -73,6 +79,26 @@ def poll_stand(_folder: Path) -> Stand:
     )
 
 
+def callback_stand(_folder: Path) -> Stand:
+    """The pictures are in the row, as for those who poll; beside that the outcome is told, once."""
+    told: dict[str, str] = {}
+
+    def post(_url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        told[headers["webhook-id"]] = json.loads(body)["outcome"]
+        return Answer(status=204)
+
+    clock, cells = ManualClock(), SqliteCells(Database(MEMORY))
+    key = create(cells, name="contract", now=NOW).key
+    links = SignedLinks(MemoryObjects(), base="http://127.0.0.1", clock=clock)
+    sink = CallbackSink(keys=Keys(cells, clock=clock, max_age=60.0), post=post, links=links, clock=clock)
+    return Stand(
+        sink=sink,
+        address=Address(kind=SinkKind.CALLBACK, parts={URL: "https://hooks.example.com/", KEY: key.id}),
+        pictures=lambda job: PICTURES if sink.delivered(job) and job.deleted_at is None else (),
+        outcome=lambda job: told.get(job.id),
+    )
+
+
 @contextmanager
 def slack_stand() -> Iterator[Stand]:
     """The genuine client and sink before the local Slack, with the history scope that lets them look."""
@@ -107,7 +133,7 @@ def _card_outcome(slack: LocalSlack, job: Job) -> str | None:
     return next((outcome for outcome, told in messages.OUTCOMES.items() if told in card.words), None)
 
 
-@pytest.fixture(params=["folder", "poll", "slack_thread"])
+@pytest.fixture(params=["folder", "poll", "callback", "slack_thread"])
 def stand(request, tmp_path: Path) -> Iterator[Stand]:
     if request.param == "slack_thread":
         with slack_stand() as built:
@@ -116,14 +142,15 @@ def stand(request, tmp_path: Path) -> Iterator[Stand]:
         yield _plain_stand(request.param, tmp_path)
 
 
-@pytest.fixture(params=["folder", "poll"])
+@pytest.fixture(params=["folder", "poll", "callback"])
 def repeatable(request, tmp_path: Path) -> Stand:
     """Sinks whose every call may be repeated. Slack's may not, which is why the machine writes intents."""
     return _plain_stand(request.param, tmp_path)
 
 
 def _plain_stand(kind: str, folder: Path) -> Stand:
-    return folder_stand(folder / "out" / "deep") if kind == "folder" else poll_stand(folder)
+    stands = {"folder": folder_stand, "poll": poll_stand, "callback": callback_stand}
+    return stands[kind](folder / "out" / "deep")
 
 
 def stage(job: Job) -> Stage:

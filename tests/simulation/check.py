@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from bot.domain.job import Job, Outcome, State, state_of
+from bot.domain.job import Job, Outcome, SinkKind, State, state_of
 from bot.domain.steps import MAX_SUBMISSIONS
 from bot.services.rows import month_key
 from tests.simulation.world import TENANT, World, in_flight
@@ -26,7 +26,7 @@ def violations(world: World) -> list[str]:
     if in_flight(world) != 0:
         found.append(f"window not freed: {in_flight(world)}")
     found += _of_ledger(world, list(rows.values()))
-    effects = sum(1 for site, _ in world.plan.sites if site.startswith(("chat", "endpoint")))
+    effects = sum(1 for site, _ in world.plan.sites if site.startswith(("chat", "endpoint", "hook")))
     if effects > MOST_EFFECTS_A_JOB * len(rows):
         found.append(f"{effects} outside calls for {len(rows)} jobs")
     return found + world.changed
@@ -45,6 +45,10 @@ def _of_ledger(world: World, jobs: list[Job]) -> list[str]:
 def _of_job(world: World, job) -> list[str]:
     if state_of(job) is not State.AUDITED:
         return [f"{job.id}: stuck in {state_of(job)}"]
+    return _of_card(world, job) if job.sink.kind is SinkKind.SLACK_THREAD else _of_api(world, job)
+
+
+def _of_card(world: World, job) -> list[str]:
     found = []
     cards = [card for card in world.chat.cards.values() if card.job == job.id]
     shown = {ref for job_id, ref, _ in world.chat.deliveries if job_id == job.id}
@@ -65,6 +69,21 @@ def _of_job(world: World, job) -> list[str]:
         found.append(f"{job.id}: the card shows {cards[0].shows[-1]}, the row {job.final_outcome}")
     if world.gpu.ran.get(job.id, 0) > MAX_SUBMISSIONS:
         found.append(f"{job.id}: {world.gpu.ran[job.id]} inferences")
+    return found
+
+
+def _of_api(world: World, job) -> list[str]:
+    """Who polls reads the one outcome in the row; a callback tells the same one, once or more."""
+    told = [outcome for job_id, outcome in world.hooks if job_id == job.id]
+    found = []
+    if job.final_outcome is Outcome.OK and (job.delivered_at is None or not job.delivery_refs):
+        found.append(f"{job.id}: ok without a picture to read")
+    if job.final_outcome is None:
+        found.append(f"{job.id}: ended without an outcome")
+    if job.sink.kind is SinkKind.CALLBACK and set(told) != {job.final_outcome}:
+        found.append(f"{job.id}: told {told}, the row says {job.final_outcome}")
+    if job.sink.kind is SinkKind.POLL and told:
+        found.append(f"{job.id}: called back without being asked to")
     return found
 
 

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 
+from bot.domain.job import SinkKind
 from tests.simulation.check import violations
 from tests.simulation.faults import EFFECT, Fault, Plan
 from tests.simulation.world import Behaviour, World
@@ -42,6 +43,19 @@ def two_people(world: World) -> None:
     world.imagine("hen", user="U2", at=1.0)
 
 
+def polled(world: World) -> None:
+    world.imagine("fox", kind=SinkKind.POLL)
+
+
+def called_back(world: World) -> None:
+    world.imagine("fox", kind=SinkKind.CALLBACK)
+
+
+def called_back_cancelled(world: World) -> None:
+    world.imagine("fox", kind=SinkKind.CALLBACK)
+    world.cancel(at=5.0)
+
+
 STORIES: dict[str, tuple[Story, Behaviour]] = {
     "picture": (one_picture, Behaviour()),
     "picture shared late": (one_picture, Behaviour(share_delay=3.0)),
@@ -55,6 +69,11 @@ STORIES: dict[str, tuple[Story, Behaviour]] = {
     "full size": (asked_for_more, Behaviour()),
     "deleted": (deleted, Behaviour()),
     "two people": (two_people, Behaviour()),
+    "polled": (polled, Behaviour()),
+    "called back": (called_back, Behaviour()),
+    "called back of a failure": (called_back, Behaviour(fail=frozenset({0}))),
+    "called back, only the sweep": (called_back, Behaviour(lose_nudges=True, lose_events=True)),
+    "called back of a cancel": (called_back_cancelled, Behaviour()),
 }
 
 

@@ -5,7 +5,7 @@ import pytest
 from tests.simulation.faults import Plan
 from tests.simulation.schedules import STORIES, broken, play, single_faults
 
-LONG = ("no object at all", "two people")
+LONG = ("no object at all", "two people", "called back of a failure", "called back, only the sweep")
 
 
 @pytest.mark.parametrize("story", STORIES)

@@ -21,6 +21,12 @@ from bot.domain.errors import Conflict, PeerError, Refused, Rejected
 from bot.domain.job import Address, Job, Outcome, SinkKind, State, state_of
 from bot.domain.request import ImageRequest
 from bot.domain.times import Times
+from bot.http_api.callback_post import Answer
+from bot.http_api.callback_sink import CallbackSink
+from bot.http_api.generations import KEY, URL
+from bot.http_api.keys import Keys, create
+from bot.http_api.links import SignedLinks
+from bot.http_api.poll_sink import PollSink
 from bot.local.database import MEMORY, Database
 from bot.local.journal import ListJournal
 from bot.local.memory_objects import MemoryObjects
@@ -38,6 +44,7 @@ from bot.services.work import advance, take_result
 from tests.simulation.faults import EFFECT, IDEMPOTENT, READ, STORE, Crash, Plan, around
 
 TENANT = "T1"
+HOOK = "https://hooks.example.com/"
 TIMES = Times(queue_patience=7200.0)
 SWEEP_EVERY = 33.0  # so that one falls between GRACE and the end of a stalled call
 DRAW_TIME = 20.0
@@ -87,6 +94,7 @@ class World:
         self.object_store = MemoryObjects()
         self.chat = Chat(self)
         self.gpu = Gpu(self)
+        self.hooks: list[tuple[str, Outcome]] = []
         self.results_seen: dict[str, Outcome] = {}
         self.changed: list[str] = []
         self._stalled = False
@@ -95,6 +103,7 @@ class World:
         self.ids = SequentialIds()
         self.randomness = SeededRandomness(plan.seed)
         self.policy = Policy(times=times)
+        self.key = create(self.cell_store, name="simulated", now=self.clock.now()).key
         self.core = self._core()
 
     def _core(self) -> Core:
@@ -107,12 +116,29 @@ class World:
             objects=FaultyObjects(self),
             queue=FaultyQueue(self),
             endpoint=self.gpu,
-            sinks={SinkKind.SLACK_THREAD: self.chat},
+            sinks={
+                SinkKind.SLACK_THREAD: self.chat,
+                SinkKind.POLL: PollSink(),
+                SinkKind.CALLBACK: self._callbacks(),
+            },
             moderation=WordRules(()),
             journal=self.journal,
             policy=self.policy,
             process=Process(boot=f"b{next(self.boots)}"),
         )
+
+    def _callbacks(self) -> CallbackSink:
+        """The product's own sink; the client's address is a model that remembers what it was told."""
+        links = SignedLinks(self.object_store, base="http://127.0.0.1", clock=self.clock)
+        keys = Keys(FaultyCells(self), clock=self.clock, max_age=60.0)
+        return CallbackSink(keys=keys, post=self._post, links=links, clock=self.clock)
+
+    def _post(self, _url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        def hear() -> Answer:
+            self.hooks.append((headers["webhook-id"], Outcome(json.loads(body)["outcome"])))
+            return Answer(status=204)
+
+        return self.call("hook.post", EFFECT, hear)
 
     def at(self, moment: float, action: Callable[[], None]) -> None:
         heapq.heappush(self.heap, (moment, next(self.order), action))
@@ -150,12 +176,22 @@ class World:
         except (PeerError, Conflict, Overtaken) as error:
             self.journal.event("invocation_failed", kind=type(error).__name__)
 
-    def imagine(self, name: str, *, user: str = "U1", at: float = 0.0, n: int = 1) -> None:
+    def imagine(
+        self,
+        name: str,
+        *,
+        user: str = "U1",
+        at: float = 0.0,
+        n: int = 1,
+        kind: SinkKind = SinkKind.SLACK_THREAD,
+    ) -> None:
         def ask() -> None:
             request = ImageRequest(
                 prompt=name, width=512, height=512, n=n, steps=20, guidance=7.0, sampler="Euler"
             )
-            sink = Address(kind=SinkKind.SLACK_THREAD, parts={"channel_id": "C1", "user_id": user})
+            sink = Address(
+                kind=kind, parts={"channel_id": "C1", "user_id": user, URL: HOOK, KEY: self.key.id}
+            )
             order = Order(request=request, source_key=name, sink=sink, guard=f"line/{name}")
             try:
                 accepted = accept(self.core, Caller(tenant=TENANT, user=user), order)
