@@ -7,7 +7,7 @@ UV_COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-versi
 	--no-emit-index-url --no-emit-find-links --no-header --override requirements/without-torch.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check lint types imports unit bench docs screenshots lock image-smoke clean browser-deps
+.PHONY: help demo test quick check lint types imports gates unit bench docs screenshots lock image-smoke clean browser-deps
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ test: $(VENV)/test.stamp browser-deps ## run every test
 
 quick: $(VENV)/test.stamp lint types imports unit ## lint, types, import contracts and unit tests, within a minute
 
-check: $(VENV)/test.stamp lint types imports test ## everything that must pass before a change lands
+check: $(VENV)/test.stamp lint types imports gates test ## everything that must pass before a change lands
 
 lint: $(VENV)/test.stamp
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
@@ -30,6 +30,9 @@ types: $(VENV)/test.stamp
 
 imports: $(VENV)/test.stamp
 	@$(BIN)/lint-imports --no-logo >/dev/null 2>&1 || $(BIN)/lint-imports --no-logo
+
+gates: .venv-gates/gates.stamp ## look at serverless.yml as CloudFormation gets it: cfn-lint, checkov, IAM actions
+	@.venv-gates/bin/python -m infra.template_gates
 
 unit: $(VENV)/test.stamp
 	@$(BIN)/python -m pytest -q tests/unit
@@ -51,13 +54,14 @@ lock: ## write requirements/*.txt anew from requirements/*.in (needs uv)
 	@$(UV_COMPILE) requirements/test.in -o requirements/test.txt
 	@for part in bot cli container diffusers demo; do \
 		$(UV_COMPILE) -c requirements/test.txt requirements/$$part.in -o requirements/$$part.txt || exit 1; done
+	@$(UV_COMPILE) requirements/gates.in -o requirements/gates.txt
 	@$(UV_COMPILE) --no-universal --python-platform x86_64-manylinux_2_28 requirements/cuda.in -o requirements/cuda.txt
 
 image-smoke: $(VENV)/test.stamp ## build the images on a Debian base and draw with them (root; installs buildah, debootstrap)
 	@$(BIN)/python -m infra.image_smoke $(RECIPES)
 
 clean: ## remove the environment and everything the demo wrote
-	@rm -rf $(VENV) var out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-gates var out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/python.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say make PYTHON=python3.12")'
@@ -79,4 +83,9 @@ $(VENV)/diffusers.stamp: requirements/diffusers.txt requirements/torch.txt $(VEN
 $(VENV)/test.stamp: requirements/test.txt requirements/torch.txt $(VENV)/demo.stamp
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/test.txt
 	@sh .ci/install-torch $(BIN)/python
+	@touch $@
+
+.venv-gates/gates.stamp: requirements/gates.txt
+	@$(PYTHON) -m venv .venv-gates
+	@.venv-gates/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/gates.txt
 	@touch $@

@@ -114,6 +114,7 @@ def _endpoint(scope: Scope) -> Iterator[Statement]:
                 "RequestServiceQuotaIncrease",
             ),
             "logs:DescribeLogGroups",
+            "pricing:GetProducts",
         ),
         resources=("*",),
     )
@@ -217,12 +218,14 @@ def _image(scope: Scope) -> Iterator[Statement]:
     project = f"{scope.name}-image"
     yield Statement(
         sid="Builds",
-        actions=_actions("codebuild", "BatchGetBuilds BatchGetProjects CreateProject StartBuild"),
+        actions=_actions(
+            "codebuild", "BatchGetBuilds BatchGetProjects CreateProject DeleteProject StartBuild"
+        ),
         resources=(scope.arn("codebuild", f"project/{project}"),),
     )
     yield Statement(
         sid="BuildLogs",
-        actions=_actions("logs", "CreateLogGroup GetLogEvents PutRetentionPolicy"),
+        actions=_actions("logs", "CreateLogGroup DeleteLogGroup GetLogEvents PutRetentionPolicy"),
         resources=(scope.arn("logs", f"log-group:/aws/codebuild/{project}*"),),
     )
     yield Statement(
@@ -251,8 +254,8 @@ def _service(scope: Scope) -> Iterator[Statement]:
             "s3",
             "CreateBucket DeleteBucket DeleteBucketPolicy GetBucketLocation GetBucketPolicy "
             "GetEncryptionConfiguration GetLifecycleConfiguration ListBucket PutBucketNotification "
-            "PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging PutEncryptionConfiguration "
-            "PutLifecycleConfiguration",
+            "PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging "
+            "PutEncryptionConfiguration PutLifecycleConfiguration",
         ),
         resources=(f"arn:{scope.partition}:s3:::{name}-*",),
     )
@@ -265,8 +268,9 @@ def _service(scope: Scope) -> Iterator[Statement]:
         sid="Functions",
         actions=_actions(
             "lambda",
-            "AddPermission CreateFunction DeleteFunction DeleteFunctionEventInvokeConfig GetFunction "
-            "GetFunctionConfiguration GetFunctionEventInvokeConfig PutFunctionEventInvokeConfig "
+            "AddPermission CreateFunction DeleteFunction DeleteFunctionConcurrency "
+            "DeleteFunctionEventInvokeConfig GetFunction GetFunctionConfiguration "
+            "GetFunctionEventInvokeConfig PutFunctionConcurrency PutFunctionEventInvokeConfig "
             "RemovePermission TagResource UpdateFunctionCode UpdateFunctionConfiguration "
             "UpdateFunctionEventInvokeConfig",
         ),
@@ -284,7 +288,7 @@ def _service(scope: Scope) -> Iterator[Statement]:
     )
     yield Statement(
         sid="Gateway",
-        actions=_actions("apigateway", "DELETE GET PATCH POST PUT TagResource"),
+        actions=_actions("apigateway", "DELETE GET PATCH POST PUT"),
         resources=(
             f"arn:{scope.partition}:apigateway:{scope.region}::/apis",
             f"arn:{scope.partition}:apigateway:{scope.region}::/apis/*",
@@ -309,8 +313,8 @@ def _service(scope: Scope) -> Iterator[Statement]:
         sid="Topics",
         actions=_actions(
             "sns",
-            "CreateTopic DeleteTopic GetTopicAttributes ListSubscriptionsByTopic SetTopicAttributes "
-            "Subscribe TagResource Unsubscribe",
+            "CreateTopic DeleteTopic GetSubscriptionAttributes GetTopicAttributes ListSubscriptionsByTopic "
+            "SetSubscriptionAttributes SetTopicAttributes Subscribe TagResource Unsubscribe",
         ),
         resources=(scope.arn("sns", f"{name}-*"),),
     )
@@ -322,7 +326,19 @@ def _service(scope: Scope) -> Iterator[Statement]:
     yield Statement(
         sid="ServiceLogs",
         actions=_actions("logs", "CreateLogGroup DeleteLogGroup PutRetentionPolicy TagResource"),
-        resources=(scope.arn("logs", f"log-group:/aws/lambda/{name}-*"),),
+        resources=(
+            scope.arn("logs", f"log-group:/aws/lambda/{name}-*"),
+            scope.arn("logs", f"log-group:/aws/http-api/{name}*"),
+        ),
+    )
+    yield Statement(
+        sid="AccessLog",
+        actions=_actions(
+            "logs",
+            "CreateLogDelivery DeleteLogDelivery DescribeResourcePolicies GetLogDelivery ListLogDeliveries "
+            "PutResourcePolicy UpdateLogDelivery",
+        ),
+        resources=("*",),
     )
     yield Statement(
         sid="ServiceWatch",
