@@ -27,6 +27,7 @@ from infra.commands import (
     secrets,
     serve,
     slack,
+    smoke,
     train,
 )
 
@@ -48,6 +49,7 @@ COMMANDS = (
     keys,
     logs,
     dlq,
+    smoke,
     slack,
     iam,
     config,

@@ -1,0 +1,1 @@
+"""What nobody could verify without an account, as checks that run against the real thing and clean up."""
