@@ -145,6 +145,15 @@ def test_nobody_waits_for_more_batches_because_of_younger_ones(waiting, most):
         assert with_all[place] <= alone[place]
 
 
+@given(place=st.integers(0, 99), most=st.integers(1, 16))
+def test_one_large_job_anywhere_among_a_hundred_waits_for_the_batches_of_its_elders_alone(place, most):
+    """As many as they fill; those behind it, however many, never go first but in a place left free."""
+    waiting = [("s", 1)] * 100
+    waiting.insert(place, ("l", 1))
+    (turn,) = [turn for turn, batch in enumerate(batches_of(waiting, most=most)) if place in batch]
+    assert turn == -(-place // most)
+
+
 def test_tickets_without_a_key_and_several_iterations_stay_alone():
     keyless = [Ticket(inference_id=None, task=TASKS[1]) for _ in range(3)]
     assert gather(keyless, most=8) == keyless[:1]

@@ -9,10 +9,11 @@ from diffusers.loaders.single_file_utils import (
     convert_ldm_vae_checkpoint,
     convert_open_clip_checkpoint,
 )
+from safetensors.torch import load_file
 
 from container.diffusers_engine.checkpoint import Checkpoint, alphas_cumprod, finds_noise, open_checkpoint
 from container.diffusers_engine.errors import UnusableFile
-from container.diffusers_engine.loaded_model import Architecture
+from container.diffusers_engine.loaded_model import Architecture, LoadedModel
 from container.serving.engine import Model
 from container.serving.model_folder import ModelFile
 from tests.container.diffusers import checkpoints
@@ -42,9 +43,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
+@pytest.fixture(scope="module")
+def models(made: dict[str, Path]) -> dict[str, LoadedModel]:
+    return {shape: opened(path).model for shape, path in made.items()}
+
+
 @pytest.mark.parametrize("shape", checkpoints.SHAPES)
-def test_a_checkpoint_is_known_by_its_header(made: dict[str, Path], shape: str) -> None:
-    model = opened(made[shape]).model
+def test_a_checkpoint_is_known_by_its_header(models: dict[str, LoadedModel], shape: str) -> None:
+    model = models[shape]
 
     assert model.architecture is ARCHITECTURES[shape]
     assert len(model.text_encoders) == len(model.tokenizers) == (2 if shape == "sdxl" else 1)
@@ -52,9 +58,11 @@ def test_a_checkpoint_is_known_by_its_header(made: dict[str, Path], shape: str) 
 
 
 @pytest.mark.parametrize("shape", checkpoints.SHAPES)
-def test_the_weights_stand_where_diffusers_puts_them(made: dict[str, Path], shape: str) -> None:
-    model = opened(made[shape]).model
-    tensors = checkpoints.checkpoint_tensors(shape)
+def test_the_weights_stand_where_diffusers_puts_them(
+    made: dict[str, Path], models: dict[str, LoadedModel], shape: str
+) -> None:
+    model = models[shape]
+    tensors = load_file(made[shape])
 
     unet = convert_ldm_unet_checkpoint(dict(tensors), dict(model.unet.config))
     vae = convert_ldm_vae_checkpoint(dict(tensors), dict(model.vae.config))
@@ -68,10 +76,10 @@ def test_the_weights_stand_where_diffusers_puts_them(made: dict[str, Path], shap
     [("sd2", "cond_stage_model.model."), ("sdxl", "conditioner.embedders.1.model.")],
 )
 def test_open_clip_weights_stand_where_diffusers_puts_them(
-    made: dict[str, Path], shape: str, prefix: str
+    made: dict[str, Path], models: dict[str, LoadedModel], shape: str, prefix: str
 ) -> None:
-    encoder = opened(made[shape]).model.text_encoders[-1]
-    tensors = checkpoints.checkpoint_tensors(shape)
+    encoder = models[shape].text_encoders[-1]
+    tensors = load_file(made[shape])
 
     theirs = convert_open_clip_checkpoint(encoder, tensors, prefix=prefix)
 
@@ -86,15 +94,15 @@ def assert_same(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) 
     assert different == []
 
 
-def test_the_last_layer_of_sd2s_text_encoder_is_left_out(made: dict[str, Path]) -> None:
-    [encoder] = opened(made["sd2"]).model.text_encoders
+def test_the_last_layer_of_sd2s_text_encoder_is_left_out(models: dict[str, LoadedModel]) -> None:
+    [encoder] = models["sd2"].text_encoders
 
     assert encoder.config.num_hidden_layers == 2  # of 3 in the file
 
 
 @pytest.mark.parametrize("shape", checkpoints.SHAPES)
-def test_text_encoders_and_unet_fit_together(made: dict[str, Path], shape: str) -> None:
-    model = opened(made[shape]).model
+def test_text_encoders_and_unet_fit_together(models: dict[str, LoadedModel], shape: str) -> None:
+    model = models[shape]
 
     words = [tokenizer("a red fox", return_tensors="pt").input_ids for tokenizer in model.tokenizers]
     pairs = zip(model.text_encoders, words, strict=True)
@@ -109,8 +117,10 @@ def hidden(encoder, ids: torch.Tensor) -> torch.Tensor:
     return states
 
 
-def test_tokens_are_clips_and_only_open_clip_fills_up_with_an_exclamation_mark(made: dict[str, Path]) -> None:
-    first, second = opened(made["sdxl"]).model.tokenizers
+def test_tokens_are_clips_and_only_open_clip_fills_up_with_an_exclamation_mark(
+    models: dict[str, LoadedModel],
+) -> None:
+    first, second = models["sdxl"].tokenizers
 
     ids = [
         list(tokenizer("a red fox", padding="max_length", max_length=8).input_ids)
@@ -121,8 +131,8 @@ def test_tokens_are_clips_and_only_open_clip_fills_up_with_an_exclamation_mark(m
     assert ids[1] == [49406, 320, 736, 3240, 49407, 0, 0, 0]
 
 
-def test_tokenizers_keep_their_special_tokens_whole(made: dict[str, Path]) -> None:
-    first, second = opened(made["sdxl"]).model.tokenizers
+def test_tokenizers_keep_their_special_tokens_whole(models: dict[str, LoadedModel]) -> None:
+    first, second = models["sdxl"].tokenizers
 
     assert first("<|endoftext|>").input_ids == second("<|endoftext|>").input_ids == [49406, 49407, 49407]
 
@@ -134,22 +144,23 @@ def test_an_inpainting_checkpoint_takes_nine_channels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("marks", "metadata", "prediction", "zero"),
+    ("marks", "metadata", "expected"),
     [
-        ((), {}, "epsilon", False),
-        (("v_pred",), {}, "v_prediction", False),
-        (("v_pred", "ztsnr"), {}, "v_prediction", True),
-        ((), {"modelspec.prediction_type": "v"}, "v_prediction", False),
-        ((), {"ss_v_parameterization": "True", "ss_zero_terminal_snr": "True"}, "v_prediction", True),
+        ((), {}, ("epsilon", False)),
+        (("v_pred",), {}, ("v_prediction", False)),
+        (("v_pred", "ztsnr"), {}, ("v_prediction", True)),
+        ((), {"modelspec.prediction_type": "v"}, ("v_prediction", False)),
+        ((), {"ss_v_parameterization": "True", "ss_zero_terminal_snr": "True"}, ("v_prediction", True)),
     ],
 )
-def test_marks_of_training_are_read(tmp_path: Path, marks, metadata, prediction, zero) -> None:
-    path = checkpoints.checkpoint(tmp_path / "x.safetensors", "sdxl", marks=marks, metadata=metadata)
+def test_marks_of_training_are_read(made, tmp_path: Path, marks, metadata, expected) -> None:
+    tensors = load_file(made["sdxl"]) | {mark: torch.empty(0) for mark in marks}
+    path = checkpoints.save(tmp_path / "x.safetensors", tensors, metadata)
 
     model = opened(path).model
 
-    assert (model.prediction_type, model.zero_terminal_snr) == (prediction, zero)
-    assert (model.alphas_cumprod[-1] < 1e-6) == zero
+    assert (model.prediction_type, model.zero_terminal_snr) == expected
+    assert (model.alphas_cumprod[-1] < 1e-6) == model.zero_terminal_snr
 
 
 def test_the_noise_schedule_is_stable_diffusions() -> None:
@@ -162,19 +173,19 @@ def test_the_noise_schedule_is_stable_diffusions() -> None:
     assert 0 < zero[-1].item() < 1e-6
 
 
-def test_an_unmarked_sd2_file_shows_by_its_answer_what_it_predicts(tmp_path: Path) -> None:
-    marked = checkpoints.checkpoint(
-        tmp_path / "x.safetensors", "sd2", metadata={"modelspec.prediction_type": "eps"}
-    )
-    unmarked = checkpoints.checkpoint(tmp_path / "y.safetensors", "sd2")
+def test_an_unmarked_sd2_file_shows_by_its_answer_what_it_predicts(
+    made: dict[str, Path], models: dict[str, LoadedModel], tmp_path: Path
+) -> None:
+    marks = {"modelspec.prediction_type": "eps"}
+    marked = checkpoints.save(tmp_path / "x.safetensors", load_file(made["sd2"]), marks)
 
     assert finds_noise(opened(EMBEDDED).networks["unet"])  # trained to predict noise
     assert opened(marked).model.prediction_type == "epsilon"
-    assert opened(unmarked).model.prediction_type == "v_prediction"  # random weights find no noise
+    assert models["sd2"].prediction_type == "v_prediction"  # random weights find no noise
 
 
-def test_a_pruned_text_prefix_is_understood(tmp_path: Path) -> None:
-    tensors = checkpoints.checkpoint_tensors()
+def test_a_pruned_text_prefix_is_understood(made: dict[str, Path], tmp_path: Path) -> None:
+    tensors = load_file(made["sd1"])
     early = {
         name.replace("transformer.text_model.", "transformer."): tensor for name, tensor in tensors.items()
     }
@@ -210,7 +221,7 @@ def test_the_embedded_checkpoint_draws_what_its_own_engine_draws() -> None:
     from container.embedded.noise import PictureNoise
     from container.embedded.text import PromptEncoder
 
-    networks = Networks(EMBEDDED.parent, threads=2)
+    networks = Networks(EMBEDDED.parent, threads=1)
     positive, negative = PromptEncoder(networks).pair("a red apple on a blue background", "")
     noise = PictureNoise((7,), (0,), 0.0, (4, 8, 8))
     walk = Walk(sampler="DDIM", steps=5, after_step=lambda _done, _all: None)

@@ -1,7 +1,6 @@
 """Every feature of the drawing engine on tiny checkpoints with random weights."""
 
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -40,14 +39,6 @@ KINDS = {
     "refiner": {"shape": "sdxl_refiner"},
     "inpainting": {"in_channels": 9},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
