@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.image_smoke import wheels
+from infra.image_smoke import training, wheels
 from infra.image_smoke.buildah import Buildah
 from infra.image_smoke.debian import need_base, need_tools
 from infra.image_smoke.errors import SmokeError
@@ -22,12 +22,16 @@ EMBEDDED_CHECKPOINT = ROOT / "container/embedded/model.safetensors"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """One Dockerfile of `container/`, what it is told, and the models it is started with."""
+    """One Dockerfile of `container/`, what it is told, and the models it is started with.
+
+    `base` names the recipe whose image it begins with, instead of Debian; one without an engine trains.
+    """
 
     file: str
     arguments: dict[str, str]
-    engine: str
+    engine: str | None
     checkpoint: Path | None = None
+    base: str | None = None
 
 
 RECIPES = {
@@ -40,6 +44,13 @@ RECIPES = {
         arguments={"WEBUI_SOURCE": "tests/container/webui/standin"},  # the real one needs the open internet
         engine="webui",
         checkpoint=EMBEDDED_CHECKPOINT,
+    ),
+    "train": Recipe(
+        file="Dockerfile.train",
+        arguments={},
+        engine=None,
+        checkpoint=EMBEDDED_CHECKPOINT,
+        base="diffusers",  # whose server also loads what was trained
     ),
 }
 
@@ -70,29 +81,44 @@ def _smoke(names: Sequence[str], *, folder: Path) -> None:
     try:
         base = need_base(buildah)
         fetched = wheels.need_wheels(folder / "wheels", requirements=ROOT / "requirements")
-        built = {name: _build(buildah, name, base=base, fetched=fetched) for name in names}
+        built: dict[str, float] = {}
+        for name in _with_bases(names):
+            built[name] = _build(buildah, name, base=base, fetched=fetched)
         leave_network()
-        for name, (image, took_s) in built.items():
-            _prove(buildah, name, image, took_s=took_s, folder=folder)
+        for name, took_s in built.items():
+            prove = _prove_server if RECIPES[name].engine else _prove_training
+            prove(buildah, name, took_s=took_s, folder=folder)
     finally:
         buildah.let_go()
 
 
-def _build(buildah: Buildah, name: str, *, base: str, fetched: Path) -> tuple[str, float]:
-    """The built image and how long it took."""
-    recipe, image, began = RECIPES[name], f"localhost/imagine-{name}", time.monotonic()
+def _with_bases(names: Sequence[str]) -> list[str]:
+    """The recipes to build, each after the one it begins with."""
+    ordered = [one for name in names for one in (RECIPES[name].base, name) if one]
+    return list(dict.fromkeys(ordered))
+
+
+def _image(name: str) -> str:
+    return f"localhost/imagine-{name}"
+
+
+def _build(buildah: Buildah, name: str, *, base: str, fetched: Path) -> float:
+    """How long it took."""
+    recipe, began = RECIPES[name], time.monotonic()
     print(f"{name}: building {recipe.file}", flush=True)
+    from_ = {"BASE": _image(recipe.base)} if recipe.base else {"BASE": base, "PIP_ARGS": wheels.PIP_ARGS}
     buildah.build(
-        image,
+        _image(name),
         recipe=ROOT / "container" / recipe.file,
         context=ROOT,
-        arguments={"BASE": base, "PIP_ARGS": wheels.PIP_ARGS, **recipe.arguments},
+        arguments={**from_, **recipe.arguments},
         volumes=[f"{fetched.resolve()}:{wheels.INSIDE}:ro"],
     )
-    return image, time.monotonic() - began
+    return time.monotonic() - began
 
 
-def _prove(buildah: Buildah, name: str, image: str, *, took_s: float, folder: Path) -> None:
+def _prove_server(buildah: Buildah, name: str, *, took_s: float, folder: Path) -> None:
+    image = _image(name)
     prove_config(buildah, image)
     prove_files(buildah, image)
     models = _lay_out_models(folder / f"models-{name}", RECIPES[name].checkpoint)
@@ -107,13 +133,35 @@ def _prove(buildah: Buildah, name: str, image: str, *, took_s: float, folder: Pa
     )
 
 
-def _lay_out_models(folder: Path, checkpoint: Path | None) -> Path:
+def _prove_training(buildah: Buildah, name: str, *, took_s: float, folder: Path) -> None:
+    image, recipe, job = _image(name), RECIPES[name], (folder / f"job-{name}").resolve()
+    assert recipe.checkpoint is not None
+    assert recipe.base is not None
+    prove_config(buildah, image, word="train", as_root=True)
+    shutil.rmtree(job, ignore_errors=True)
+    training.lay_out_job(job, checkpoint=recipe.checkpoint)
+    trained_s = training.train(buildah, image, job=job)
+    models = _lay_out_models(
+        folder / f"models-{name}", recipe.checkpoint, lora=job / "model" / training.RESULT
+    )
+    training.prove_lora(buildah, _image(recipe.base), models=models, output=folder / f"{name}.log")
+    print(
+        f"{name}: {buildah.size(image)}, built in {took_s:.0f} s; two steps trained in {trained_s:.1f} s, "
+        "whose LoRA changes what the server draws",
+        flush=True,
+    )
+
+
+def _lay_out_models(folder: Path, checkpoint: Path | None, *, lora: Path | None = None) -> Path:
     """A model folder as SageMaker mounts it: root's, and nobody may write it."""
     shutil.rmtree(folder, ignore_errors=True)
     checkpoints = folder / "Stable-diffusion"
     checkpoints.mkdir(parents=True)
     if checkpoint is not None:
         (checkpoints / "emoji.safetensors").write_bytes(checkpoint.read_bytes())
+    if lora is not None:
+        (folder / "Lora").mkdir()
+        (folder / "Lora" / lora.name).write_bytes(lora.read_bytes())
     for path in (*folder.rglob("*"), folder):
         path.chmod(0o555 if path.is_dir() else 0o444)
     return folder.resolve()

@@ -24,13 +24,14 @@ class Figures:
     engine: str
 
 
-def prove_config(buildah: Buildah, image: str) -> None:
-    """Not root, amd64, an exec-form entry that does what SageMaker says, and labels."""
+def prove_config(buildah: Buildah, image: str, *, word: str = "serve", as_root: bool = False) -> None:
+    """The user, amd64, an exec-form entry that does what SageMaker says (`word`), and labels."""
     config = buildah.config(image)
-    _need(config.user.split(":")[0] not in {"", "0", "root"}, f"{image} runs as {config.user or 'root'}")
+    is_root = config.user.split(":")[0] in {"", "0", "root"}
+    _need(is_root == as_root, f"{image} runs as {config.user or 'root'}")
     _need(config.architecture == "amd64", f"{image} is built for {config.architecture}")
     _need(config.entrypoint[:1] not in {(), ("/bin/sh",)}, f"{image} has no exec-form ENTRYPOINT")
-    _need(config.command == ("serve",), f"{image} does not serve where nothing is said")
+    _need(config.command == (word,), f"{image} does not {word} where nothing is said")
     _need("org.opencontainers.image.title" in config.labels, f"{image} has no title label")
 
 

@@ -24,6 +24,7 @@ from infra.image_smoke.errors import SmokeError
 SAGEMAKER_MODELS = "/opt/ml/model"
 START_S = 180.0
 STOP_S = 30.0  # what SageMaker leaves between SIGTERM and SIGKILL
+ONE_THREAD = "--env=OMP_NUM_THREADS=1"  # several spin while they wait for each other, long on a busy machine
 
 _PORT = 8080  # SageMaker's
 
@@ -90,6 +91,7 @@ def serving(buildah: Buildah, image: str, *, models: Path, output: Path) -> Iter
             "run",
             "--isolation=chroot",
             "--env=SAGEMAKER_REGION=us-east-1",
+            ONE_THREAD,
             f"--volume={models}:{SAGEMAKER_MODELS}:ro",
             container,
             "--",
