@@ -19,9 +19,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.compat import HTTPHeaders
 from botocore.config import Config as ClientConfig
 
-from bot import bootstrap_aws, bootstrap_workers, config
+from bot import bootstrap_api, bootstrap_aws, bootstrap_workers, config
 from bot.aws.clients import Clients
 from bot.aws.endpoint_control import DIMENSION
 from bot.aws.journal import LambdaJournal
@@ -29,6 +31,7 @@ from bot.bootstrap_aws import Deployment
 from bot.domain.job import Job, output_key
 from bot.domain.times import Times
 from bot.functions.attempts import HandlerFailed
+from bot.http_api.keys import NewKey, create
 from bot.local.journal import ListJournal
 from bot.local.system import SystemClock
 from bot.local.web_server import WebServer
@@ -163,6 +166,7 @@ class Functions:
         self.failure = bootstrap_workers.failure(deployed, refit=refit)
         self.sweep = bootstrap_workers.sweep(deployed, refit=refit)
         self.admin = bootstrap_workers.admin(deployed, refit=refit)
+        self.api = bootstrap_api.api(deployed, refit=refit)
 
 
 class OnAws(Looking):
@@ -176,8 +180,9 @@ class OnAws(Looking):
         home: Path,
         times: Times = TIMES,
         settings: Mapping[str, str] | None = None,
+        http_api: bool = False,
     ) -> None:
-        del home
+        del home, http_api  # the gateway has all routes
         self._slack = slack
         self._cloud = account()
         self._times = dataclasses.replace(times, sweep_every=max(times.sweep_every, 0.3))
@@ -294,6 +299,21 @@ class OnAws(Looking):
     def url(self) -> str:
         return self._server.url
 
+    @property
+    def api_url(self) -> str:
+        return self._server.url
+
+    def new_key(self, name: str) -> NewKey:
+        return create(self._looking.cells, name=name, now=time.time())
+
+    def open_link(self, url: str) -> bytes:
+        """S3 answers whoever has the link."""
+        request = AWSPreparedRequest("GET", url, HTTPHeaders(), b"", stream_output=False)
+        answer = self._cloud.answer(request)
+        assert answer is not None
+        assert answer.status_code == 200, answer.content
+        return bytes(answer.content)
+
     # What `imagine deploy` and `imagine endpoint` would have made
 
     def _deploy(self, chosen: dict[str, str]) -> dict[str, str]:
@@ -322,6 +342,7 @@ class OnAws(Looking):
             "IMAGINE_ADMINS": ROBIN,
             "IMAGINE_SIZE": str(SIDE),
             "IMAGINE_STEPS": str(STEPS),
+            "IMAGINE_CALLBACK_LOOPBACK": "on",
             **chosen,
         }
 
@@ -393,7 +414,8 @@ class OnAws(Looking):
     def _request(self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes) -> Response:
         if self._functions is None:
             return Response(status=503, headers={}, body=b"")
-        answer = self._ready.slack(_gateway_event(method, path, headers, body), Context())
+        function = self._ready.api if path.startswith("/v1/") else self._ready.slack
+        answer = function(_gateway_event(method, path, headers, body), Context())
         return Response(status=answer["statusCode"], headers=answer["headers"], body=answer["body"].encode())
 
     def _poll_queue(self) -> None:
@@ -483,6 +505,7 @@ def _gateway_event(method: str, path: str, headers: Sequence[tuple[str, str]], b
     joined: dict[str, str] = {}
     for name, value in headers:
         joined[name] = f"{joined[name]},{value}" if name in joined else value
+    path, _, query = path.partition("?")
     http = {"method": method, "path": path}
     try:
         text, is_base64 = body.decode(), False
@@ -491,6 +514,7 @@ def _gateway_event(method: str, path: str, headers: Sequence[tuple[str, str]], b
     return {
         "version": "2.0",
         "rawPath": path,
+        "rawQueryString": query,
         "headers": joined,
         "requestContext": {"http": http, "timeEpoch": int(time.time() * 1000)},
         "body": text,

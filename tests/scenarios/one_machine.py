@@ -5,6 +5,7 @@ Another adapter set offers the same public methods, and every scenario runs over
 
 import dataclasses
 import io
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from bot import config
 from bot.bootstrap import SlackDoor, build_slack
 from bot.domain.job import Job
 from bot.domain.times import ONE_MACHINE, Times
+from bot.http_api.keys import NewKey, create
 from bot.services.core import Core
 from bot.services.sweep import sweep
 from bot.services.work import take_result
@@ -49,9 +51,11 @@ class OneMachine(Looking):
         times: Times = TIMES,
         settings: Mapping[str, str] | None = None,
         over_socket: bool = False,
+        http_api: bool = False,
     ) -> None:
         self._slack = slack
         self._port = 0 if over_socket else free_port()
+        self._api_port = free_port() if http_api else 0
         self._times = times
         self._log = io.StringIO()
         self._settings = self._all_settings(endpoint_url, home, settings or {})
@@ -68,6 +72,8 @@ class OneMachine(Looking):
         door = self._build()
         assert door.server is not None
         door.server.start()
+        if door.api is not None:
+            door.api.start()
 
     def close(self) -> None:
         """End in good order."""
@@ -110,6 +116,20 @@ class OneMachine(Looking):
         return f"http://127.0.0.1:{self._port}"
 
     @property
+    def api_url(self) -> str:
+        """Where it takes requests of the HTTP API."""
+        return f"http://127.0.0.1:{self._api_port}"
+
+    def new_key(self, name: str) -> NewKey:
+        """An API key, as `imagine keys create` makes it."""
+        return create(self._core.cells, name=name, now=self._core.clock.now())
+
+    def open_link(self, url: str) -> bytes:
+        """What a link to a picture opens, without a key."""
+        with urllib.request.urlopen(url) as opened:
+            return bytes(opened.read())
+
+    @property
     def _core(self) -> Core:
         assert self._door is not None
         return self._door.machine.core
@@ -143,5 +163,7 @@ class OneMachine(Looking):
             "IMAGINE_ADMINS": ROBIN,
             "IMAGINE_SIZE": str(SIDE),
             "IMAGINE_STEPS": str(STEPS),
+            "IMAGINE_API_PORT": str(self._api_port),
+            "IMAGINE_CALLBACK_LOOPBACK": "on",
             **chosen,
         }

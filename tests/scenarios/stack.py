@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bot.domain.job import Job, Outcome
+from bot.http_api.keys import NewKey
 from infra.local.slack.delivery import Delivered
 from infra.local.slack.testing import LocalSlack, Shown
 from tests.scenarios.inference import Inference, SteeredEngine
@@ -45,6 +46,10 @@ class AdapterSet(Protocol):
     def log(self) -> str: ...
     @property
     def url(self) -> str: ...
+    @property
+    def api_url(self) -> str: ...
+    def new_key(self, name: str) -> NewKey: ...
+    def open_link(self, url: str) -> bytes: ...
 
 
 class Stack:
