@@ -52,7 +52,3 @@ def test_what_the_commands_look_up_is_among_the_outputs(stack):
     assert {"HttpApiUrl", "HttpApiId", "JobsTable", "PicturesBucket", "ErrorTopic", "AlarmTopic"} <= (
         stack.template["Outputs"].keys()
     )
-
-
-def test_what_is_turned_away_without_tls_is_the_default(stack):
-    assert '"aws:SecureTransport": "none"' not in str(stack.template).replace("'", '"')
