@@ -201,10 +201,13 @@ class Store:
         return Part(number=number, etag=copied["ETag"], crc32=_decoded(copied.get("ChecksumCRC32")))
 
     def complete(self, key: str, upload_id: str, parts: list[Part], *, size: int, crc32: int | None) -> None:
-        """Make the object of its parts; S3 refuses one whose whole has another checksum or size."""
+        """Make the object of its parts; S3 refuses one whose whole has another checksum or size.
+
+        Which one it keeps then is compared again, from its answer or, where that does not tell, from a look.
+        """
         whole = {} if crc32 is None else {"ChecksumCRC32": _encoded(crc32), "ChecksumType": FULL}
         with _told(f"write {self.place}{key}"):
-            self._client.complete_multipart_upload(
+            ended = self._client.complete_multipart_upload(
                 **self._named,
                 **whole,
                 Key=self._key(key),
@@ -212,6 +215,9 @@ class Store:
                 MpuObjectSize=size,
                 MultipartUpload={"Parts": [_completed(part) for part in parts]},
             )
+        kept = _whole_crc32(ended) or self._kept_crc32(key)
+        if crc32 is not None and kept and kept != f"{crc32:08x}":
+            raise self._other_bytes(key)
 
     def copy(self, source: Stored, key: str) -> None:
         """Copy inside S3, for objects up to 5 GB."""
@@ -272,9 +278,14 @@ class Store:
     def _check_answer(self, key: str, answer: Mapping[str, Any], crc32: int) -> None:
         kept = _decoded(answer.get("ChecksumCRC32"))
         if kept is not None and kept != crc32:
-            raise StoreRefused(
-                f"S3 keeps other bytes of {self.place}{key} than were sent; run the line again"
-            )
+            raise self._other_bytes(key)
+
+    def _kept_crc32(self, key: str) -> str:
+        stored = self.head(key)
+        return stored.crc32 if stored else ""
+
+    def _other_bytes(self, key: str) -> StoreRefused:
+        return StoreRefused(f"S3 keeps other bytes of {self.place}{key} than were sent; run the line again")
 
     def _key(self, key: str) -> str:
         return self.place.prefix + key

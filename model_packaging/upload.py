@@ -107,10 +107,12 @@ def make_release(
     now: datetime,
     settings: Settings | None = None,
     on_progress: OnProgress = unheard,
+    on_stop: Callable[[], None] = lambda: None,
 ) -> Catalogue:
     """Send, copy, check, and publish by writing the catalogue last; returns it.
 
-    Interrupted, it leaves an unfinished release that the same call goes on with. Raises `StoreRefused`,
+    Interrupted, it calls `on_stop`, ends the parts under way, and leaves an unfinished release that the same
+    call goes on with. Raises `StoreRefused`,
     `Unreadable`, and whatever `describe` raises.
     """
     releases = list_releases(store)
@@ -131,6 +133,7 @@ def make_release(
         try:
             files = making.run(describe)
         except BaseException:
+            on_stop()
             streams.shutdown(wait=True, cancel_futures=True)
             raise
     catalogue = Catalogue(

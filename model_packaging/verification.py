@@ -22,7 +22,17 @@ from model_packaging.placement import duplicate_findings, folder_findings, place
 from model_packaging.second_opinion import picklescan_says
 from model_packaging.torch_zip import check_sums, open_torch_zip
 
-__all__ = ["Finding", "Limits", "Report", "Severity", "verify_archive", "verify_folder", "verify_keys"]
+__all__ = [
+    "Finding",
+    "Limits",
+    "Report",
+    "Seen",
+    "Severity",
+    "Verdict",
+    "verify_archive",
+    "verify_folder",
+    "verify_keys",
+]
 
 CHUNK = 2**20
 GB = 10**9
@@ -65,7 +75,7 @@ def verify_folder(root: Path, *, limits: Limits = DEFAULTS, is_whole: bool = Tru
     """
     if not root.is_dir():
         raise WrongPlace(f"{root} is no folder; name the one that holds Stable-diffusion/")
-    seen = _Seen()
+    seen = Seen()
     for place in _walk(root):
         path = os.fsencode(place.relative_to(root)).decode("utf-8", "surrogateescape")
         if place.is_symlink():
@@ -87,7 +97,7 @@ def verify_archive(archive: Path, *, limits: Limits = DEFAULTS) -> Report:
     A pickle in it is looked at in a temporary file without a name. Raises `WrongPlace` if there is no such
     file.
     """
-    seen = _Seen()
+    seen = Seen()
     try:
         with archive.open("rb") as file:
             seen.packed_size = archive.stat().st_size
@@ -117,7 +127,7 @@ def _walk(root: Path) -> Iterator[Path]:
             yield Path(folder, name)
 
 
-def _stream(archive: Archive, seen: "_Seen") -> None:
+def _stream(archive: Archive, seen: "Seen") -> None:
     for member in archive.members():
         path = member.name.removeprefix("./").rstrip("/")
         if member.kind == "folder":
@@ -132,12 +142,14 @@ def _stream(archive: Archive, seen: "_Seen") -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Verdict:
+class Verdict:
+    """What a file is, and picklescan's words on a pickle, "" for none."""
+
     inspection: Inspection
     opinion: str
 
 
-def _inspect_in_place(place: Path) -> _Verdict:
+def _inspect_in_place(place: Path) -> Verdict:
     try:
         with place.open("rb") as file:
             return _inspect(file, place)
@@ -145,16 +157,16 @@ def _inspect_in_place(place: Path) -> _Verdict:
         raise Unreadable("unreadable", f"it cannot be read: {failed.strerror}") from failed
 
 
-def _inspect_member(archive: Archive, path: str, member: Member) -> _Verdict:
+def _inspect_member(archive: Archive, path: str, member: Member) -> Verdict:
     if path.endswith(SAFE_SUFFIX):
-        return _Verdict(inspection=inspect_stream(archive.read, Path(path), member.size), opinion="")
+        return Verdict(inspection=inspect_stream(archive.read, Path(path), member.size), opinion="")
     with tempfile.TemporaryFile() as file:
         while content := archive.read(CHUNK):
             file.write(content)
         return _inspect(file, Path(path))
 
 
-def _inspect(file: BinaryIO, path: Path) -> _Verdict:
+def _inspect(file: BinaryIO, path: Path) -> Verdict:
     """With picklescan's words in the sentence of what is refused."""
     try:
         inspection = inspect_open(file, path)
@@ -165,10 +177,10 @@ def _inspect(file: BinaryIO, path: Path) -> _Verdict:
         text = f"{hostile} ({opinion})" if opinion else str(hostile)
         raise Hostile(hostile.reason, text, culprit=hostile.culprit, position=hostile.position) from hostile
     pickled = inspection.format is not Format.SAFETENSORS
-    return _Verdict(inspection=inspection, opinion=picklescan_says(file) if pickled else "")
+    return Verdict(inspection=inspection, opinion=picklescan_says(file) if pickled else "")
 
 
-class _Seen:
+class Seen:
     """What was found on the way through."""
 
     def __init__(self) -> None:
@@ -182,7 +194,7 @@ class _Seen:
     def add(self, path: str, size: int) -> None:
         self._keys.append((path, size))
 
-    def judge(self, path: str, inspect: Callable[[], _Verdict]) -> None:
+    def judge(self, path: str, inspect: Callable[[], Verdict]) -> None:
         """One model file; what is wrong with it becomes a finding."""
         self._judged += 1
         try:
@@ -215,7 +227,7 @@ def _fix(refused: PackagingError) -> str:
     return "do not load it anywhere" if isinstance(refused, Hostile) else ""
 
 
-def _file_findings(path: str, verdict: _Verdict) -> Iterator[Finding]:
+def _file_findings(path: str, verdict: Verdict) -> Iterator[Finding]:
     """What a file that can be read tells against it."""
     seen, shown = verdict.inspection, printable(path)
     folder = folder_named(path.partition("/")[0])

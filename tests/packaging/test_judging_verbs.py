@@ -102,7 +102,7 @@ def test_verify_tells_programs_each_finding(root: Path, hostile: Path, capsys: p
     assert [finding["code"] for finding in told["findings"]] == ["global"]
 
 
-def test_verify_looks_at_the_names_in_a_bucket(
+def test_verify_finds_empty_objects_in_a_bucket(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
@@ -116,9 +116,10 @@ def test_verify_looks_at_the_names_in_a_bucket(
         told = typed(capsys, "models", "verify", account.place, *account.where[2:], "--json")
 
     assert told.status == 1
-    assert [(finding["path"], finding["code"]) for finding in told.json["findings"]] == [
-        ("Lora/", "folder-object")
-    ]
+    assert {(finding["path"], finding["code"]) for finding in told.json["findings"]} == {
+        ("Lora/", "folder-object"),
+        ("Stable-diffusion/base.safetensors", "truncated"),
+    }
 
 
 def test_strict_makes_warnings_failures(root: Path):

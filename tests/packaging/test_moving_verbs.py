@@ -1,6 +1,8 @@
 """`upload`, `add` and `pack` as a person types them: what is verified, sent, refused and kept."""
 
+import hashlib
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -14,6 +16,9 @@ from model_packaging.releases import list_releases
 from tests.aws.cloud import Cloud
 from tests.packaging.commands import Account, typed
 from tests.packaging.model_files import checkpoint, lora, model_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+LORA = "Lora/ink.safetensors"
 
 # A child of a shell's background job would ignore SIGINT; a person's terminal does not.
 TYPED = (
@@ -84,6 +89,78 @@ def test_add_moves_one_file(account, folder, tmp_path, capsys):
     assert (told["bytes_sent"], told["files"]) == (file.stat().st_size, 3)
 
 
+def test_add_writes_the_alias_and_the_words_a_file_reacts_to(account, folder, tmp_path, capsys):
+    typed(capsys, "models", "upload", folder, *account.where)
+    file = lora(tmp_path / "fresh.safetensors", seed=7)
+    said = ["--alias", "pen", "--trigger-word", "ink wash", "--trigger-word", "sumi-e", "--licence", "MIT"]
+    assert typed(capsys, "models", "add", file, *said, *account.where).status == 0
+    out = typed(capsys, "models", "list", "newest", *account.where).out
+    assert "Lora/fresh.safetensors  alias pen; say: ink wash, sumi-e; MIT" in out
+
+
+def test_the_licence_may_be_typed_at_the_terminal(account, folder, tmp_path, capsys):
+    typed(capsys, "models", "upload", folder, *account.where)
+    file = lora(tmp_path / "fresh.safetensors", seed=7)
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "r+b", buffering=0) as terminal:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "infra.cli", "models", "add", file, *account.where],
+            stdin=terminal,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+    os.write(ours, b"CC-BY-NC-4.0\n")
+    _, err = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == 0, err
+    assert "states no licence. Under which one may it be used" in err
+    assert "licence CC-BY-NC-4.0: forbids commercial use" in err
+    assert "CC-BY-NC-4.0; NON-COMMERCIAL" in typed(capsys, "models", "list", "newest", *account.where).out
+
+
+def test_verify_looks_into_a_release_where_it_lies(account, folder, capsys):
+    typed(capsys, "models", "upload", folder, *account.where)
+    (name,) = names(account)
+    place = f"{account.place}/releases/{name}"
+    assert (
+        f"name one of them: {place}/"
+        in typed(capsys, "models", "verify", account.place, *account.where[2:]).err
+    )
+    good = typed(capsys, "models", "verify", place, *account.where[2:], "--json").json
+    assert (good["outcome"], good["files"]) == ("good", 2)
+
+    client = account.cloud.clients["s3"]
+    key = f"models/releases/{name}/"
+    client.put_object(Bucket=account.bucket, Key=f"{key}{LORA}", Body=b"<html>not found</html>")
+    client.put_object(Bucket=account.bucket, Key=f"{key}VAE/extra.ckpt", Body=b"x")
+    client.delete_object(Bucket=account.bucket, Key=f"{key}Stable-diffusion/base.safetensors")
+    told = typed(capsys, "models", "verify", place, *account.where[2:], "--json")
+    assert told.status == 1
+    codes = {(found["path"], found["code"]) for found in told.json["findings"]}
+    assert {
+        (LORA, "web-page"),
+        (LORA, "changed"),
+        ("VAE/extra.ckpt", "pickle"),
+        ("VAE/extra.ckpt", "unlisted"),
+        ("Stable-diffusion/base.safetensors", "missing"),
+        ("", "no-checkpoint"),
+    } <= codes
+
+
+def test_verify_of_a_prefix_with_a_broken_catalogue_says_so(account, capsys):
+    account.cloud.clients["s3"].put_object(Bucket=account.bucket, Key="models/catalogue.json", Body=b"[")
+    told = typed(capsys, "models", "verify", account.place, *account.where[2:])
+    assert told.status == 1
+    assert "catalogue.json is not JSON" in told.out
+
+
+def test_verify_of_an_empty_prefix_says_so(account, capsys):
+    told = typed(capsys, "models", "verify", account.place, *account.where[2:])
+    assert (told.status, "holds nothing" in told.err) == (1, True)
+
+
 @pytest.mark.parametrize("before", [[], ["upload"]])
 def test_a_team_may_forbid_non_commercial_files(before, account, folder, capsys, monkeypatch):
     (folder / "models.toml").write_text('["Lora/ink.safetensors"]\nlicence = "CC-BY-NC-4.0"\n')
@@ -103,6 +180,56 @@ def test_pack_writes_an_archive_that_tar_reads_and_upload_takes(account, folder,
     assert typed(capsys, "models", "pack", folder, "--format", "archive", "-o", place).status == 0
     subprocess.run(["tar", "tzf", place], check=True, stdout=subprocess.DEVNULL)
     assert typed(capsys, "models", "upload", place, *account.where, "--json").json["files"] == 2
+
+
+def test_pack_small_is_a_smaller_archive_of_the_same_files(folder, tmp_path, capsys):
+    places = [tmp_path / "stored.tar.gz", tmp_path / "small.tar.gz"]
+    for place, more in zip(places, ([], ["--small"]), strict=True):
+        told = typed(capsys, "models", "pack", folder, "--format", "archive", "-o", place, *more)
+        assert told.status == 0
+    listed = [
+        subprocess.check_output(["tar", "xzOf", place, "--wildcards", "*.safetensors"]) for place in places
+    ]
+    assert listed[0] == listed[1]
+    assert places[1].stat().st_size < places[0].stat().st_size
+
+
+def test_pack_makes_a_tree_for_a_prefix_and_keeps_it(folder, tmp_path, capsys):
+    place = tmp_path / "tree"
+    told = typed(capsys, "models", "pack", folder, "--format", "prefix", "-o", place)
+    assert (told.status, told.out.splitlines()[-1]) == (0, str(place))
+    assert (place / "Lora/ink.safetensors").samefile(folder / "Lora/ink.safetensors")
+    assert typed(capsys, "models", "verify", place).status == 0
+    again = typed(capsys, "models", "pack", folder, "-o", place)
+    assert again.status == 1
+    assert "is not empty; name a folder that does not exist yet" in again.err
+
+
+def test_pack_and_upload_hash_anew_when_told_to(account, folder, capsys):
+    typed(capsys, "models", "pack", folder)
+    written = (folder / "catalogue.json").read_text()
+    spoiled = written.replace(typed(capsys, "models", "pack", folder, "--json").json["files"][LORA], "0" * 64)
+    (folder / "catalogue.json").write_text(spoiled)
+    os.utime(folder / "catalogue.json", (4_000_000_000, 4_000_000_000))
+
+    assert typed(capsys, "models", "pack", folder, "--json").json["files"][LORA] == "0" * 64
+    told = typed(capsys, "models", "pack", folder, "--rehash", "--json").json
+    assert told["files"][LORA] == hashlib.sha256((folder / LORA).read_bytes()).hexdigest()
+    (folder / "catalogue.json").write_text(spoiled)
+    os.utime(folder / "catalogue.json", (4_000_000_000, 4_000_000_000))
+    typed(capsys, "models", "upload", folder, *account.where, "--rehash")
+    listed = typed(capsys, "models", "list", "newest", *account.where, "--json").json
+    assert {row["path"]: row["sha256"] for row in listed} == told["files"]
+
+
+def test_a_file_that_is_not_what_its_catalogue_says_is_not_released(account, folder, capsys):
+    typed(capsys, "models", "pack", folder)
+    checkpoint(folder / "Stable-diffusion/base.safetensors", seed=99)
+    os.utime(folder / "catalogue.json", (4_000_000_000, 4_000_000_000))
+    told = typed(capsys, "models", "upload", folder, *account.where)
+    assert told.status == 1
+    assert "not what catalogue.json says of it; run it with --rehash" in told.err
+    assert not any(release.finished for release in list_releases(account.store))
 
 
 def test_the_seeds_hand_made_archive_is_uploaded(account, folder, tmp_path, capsys):
@@ -134,13 +261,14 @@ def test_stopped_by_ctrl_c_it_keeps_the_parts_and_says_how_to_go_on(account, tmp
             stderr=subprocess.PIPE,
             text=True,
             env=dict(os.environ),
-            cwd=Path(__file__).resolve().parents[2],
+            cwd=ROOT,
         )
         assert gate.held.wait(60)
         process.send_signal(signal.SIGINT)
         gate.opened.set()
         _, err = process.communicate(timeout=60)
     assert process.returncode == 1
+    assert err.index("finishing what is under way") < err.index("stopped; the same line goes on")
     assert "stopped; the same line goes on from here, and imagine models remove --unfinished" in err
     assert "Traceback" not in err
     assert [one.finished for one in list_releases(account.store)] == [False]

@@ -90,7 +90,7 @@ def test_parts_that_are_there_as_they_should_be_are_not_sent_again(spoiled, agai
     assert store.get(f"releases/{made.release}/{path}", most=2**30) == (root / path).read_bytes()
 
 
-@pytest.mark.parametrize("operation", ["PutObject", "UploadPart"])
+@pytest.mark.parametrize("operation", ["PutObject", "UploadPart", "CompleteMultipartUpload"])
 def test_a_store_that_keeps_other_bytes_is_not_believed(operation, store, client, tmp_path):
     def spoil(parsed, **_):
         parsed["ChecksumCRC32"] = encoded(1)

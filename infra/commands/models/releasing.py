@@ -1,6 +1,7 @@
 """Makes a release of a plan and tells about it: what `upload`, `add` and the small changes share."""
 
 import argparse
+import functools
 import json
 import sys
 from datetime import UTC, datetime
@@ -35,10 +36,17 @@ def release(arguments: argparse.Namespace, store: Store, plan: Plan, describe: D
     if plan.changes_nothing and plan.before is not None:
         return _tell(arguments, store, plan.before, plan, made=False)
     meter = Meter(sys.stderr, silent=arguments.json)
+    stopping = functools.partial(_tell_stopping, meter, quiet=arguments.json)
     try:
-        made = make_release(store, plan, describe=describe, now=datetime.now(UTC), on_progress=meter.show)
+        made = make_release(
+            store,
+            plan,
+            describe=describe,
+            now=datetime.now(UTC),
+            on_progress=meter.show,
+            on_stop=stopping,
+        )
     except KeyboardInterrupt:
-        meter.end()
         print(
             "stopped; the same line goes on from here, and"
             f" imagine models remove --unfinished --at {store.place} drops what is there",
@@ -47,6 +55,13 @@ def release(arguments: argparse.Namespace, store: Store, plan: Plan, describe: D
         raise
     meter.end()
     return _tell(arguments, store, made, plan, made=True)
+
+
+def _tell_stopping(meter: Meter, *, quiet: bool) -> None:
+    """Parts that are being sent are waited for: they need not be sent again."""
+    meter.end()
+    if not quiet:
+        print("finishing what is under way", file=sys.stderr, flush=True)
 
 
 def _check(plan: Plan) -> None:

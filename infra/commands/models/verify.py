@@ -7,8 +7,8 @@ from pathlib import Path
 
 from infra.commands.models import cloud
 from infra.commands.models.meter import size_words
-from model_packaging.layout import is_model_file
-from model_packaging.verification import Limits, Report, verify_archive, verify_folder, verify_keys
+from model_packaging.prefix_verification import verify_prefix
+from model_packaging.verification import Limits, Report, verify_archive, verify_folder
 
 GB = 10**9
 USUAL = Limits()
@@ -18,7 +18,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser = verbs.add_parser("verify", help="find what would fail on the endpoint; nothing is executed")
     parser.add_argument(
         "place",
-        help="the folder that holds Stable-diffusion/, a model.tar.gz, or s3://bucket/prefix (names only)",
+        help="the folder that holds Stable-diffusion/, a model.tar.gz, or s3://bucket/prefix",
     )
     cloud.add_options(parser, place=False)
     parser.add_argument(
@@ -54,9 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _look(arguments: argparse.Namespace, limits: Limits) -> Report:
     if arguments.place.startswith("s3://"):
-        keys = [(found.key, found.size) for found in cloud.open_store(arguments, arguments.place).objects()]
-        models = sum(is_model_file(key) for key, _ in keys)
-        return Report(findings=verify_keys(keys), files=models, size=sum(size for _, size in keys))
+        return verify_prefix(cloud.open_store(arguments, arguments.place), limits=limits)
     place = Path(arguments.place)
     return (verify_folder if place.is_dir() else verify_archive)(place, limits=limits)
 
