@@ -532,6 +532,17 @@ def test_a_result_can_arrive_twice(stand: Stand, container: InferenceStub, statu
     assert len(container.invocations) == 1
 
 
+def test_a_request_can_reach_the_container_cut_short(stand: Stand, container: InferenceStub):
+    reached = []
+    container.answer = lambda body: reached.append(body) or (400, b"{}")
+    stand.running.faults.change({"garbled_bodies": 1})
+    stand.invoke()
+    assert stand.written().startswith("failed/")
+    assert stand.noticed()[1]["invocationStatus"] == "Failed"
+    with pytest.raises(json.JSONDecodeError, match="line 1"):
+        json.loads(reached[0])
+
+
 def test_a_failure_can_come_without_its_notice(stand: Stand, container: InferenceStub):
     container.answer = lambda _body: (500, b"{}")
     stand.running.faults.change({"silent_failures": 1})

@@ -20,6 +20,8 @@ class Faults:
     """The next requests are enqueued, and the connection is reset in place of a reply."""
     lost: int = 0
     """The next requests are accepted and never heard of again."""
+    garbled_bodies: int = 0
+    """The next requests reach the container cut short, so that it refuses them."""
     duplicated_results: int = 0
     """The next results are written and announced twice."""
     silent_failures: int = 0

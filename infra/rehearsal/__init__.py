@@ -1,0 +1,1 @@
+"""The whole service deployed on this machine and driven from outside: `make rehearse` (docs/rehearsal.md)."""

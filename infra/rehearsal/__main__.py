@@ -1,0 +1,108 @@
+"""`make rehearse`: the whole service on this machine, driven from outside."""
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import httpx
+
+from infra.docs import ROOT
+from infra.local.slack.testing import LocalSlack
+from infra.rehearsal.facts import facts
+from infra.rehearsal.region import Clients, inherited, standing_region
+from infra.rehearsal.rows import Rows
+from infra.rehearsal.stage import Stage
+from infra.rehearsal.story import CHAPTERS
+from infra.rehearsal.workspace import PatientClock, Signing, install_with, new_token
+
+LOGS = ROOT / "build" / "rehearsal"
+PYTHON = ROOT / ".venv-rehearsal" / "bin" / "python"
+DRIVEN, FAILED, INTERRUPTED = 0, 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status: 0 everything was driven, 1 a step failed, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _interrupt)
+    shutil.rmtree(LOGS, ignore_errors=True)
+    rows = Rows()
+    try:
+        with _stage(options.python) as stage:
+            _play(stage, rows)
+    except KeyboardInterrupt:
+        print("interrupted; everything that was started is ended")
+        return INTERRUPTED
+    except Exception as failed:  # noqa: BLE001  whatever it was, the table and its facts are what helps
+        print(f"{type(failed).__name__}: {failed}\n{rows.summary}", file=sys.stderr)
+        return FAILED
+    print(rows.summary)
+    return DRIVEN
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m infra.rehearsal", description=__doc__)
+    parser.add_argument(
+        "--python",
+        type=Path,
+        default=PYTHON,
+        help="runs the emulator and the functions (default: %(default)s)",
+    )
+    return parser
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """A second one is not heard: the first is being carried out."""
+    del number, frame
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _play(stage: Stage, rows: Rows) -> None:
+    try:
+        for chapter in CHAPTERS:
+            chapter(stage, rows)
+    except Exception:
+        print(*facts(stage), f"  logs: {LOGS}", sep="\n", file=sys.stderr)
+        raise
+
+
+@contextmanager
+def _stage(python: Path) -> Iterator[Stage]:
+    """Everything is ended and every trace but the logs is gone when the block ends."""
+    signing = Signing()
+    with (
+        tempfile.TemporaryDirectory(prefix="imagine-rehearsal-") as home,
+        LocalSlack(bot_transport=signing, clock=PatientClock()) as slack,
+        httpx.Client(timeout=30) as http,
+        standing_region(
+            Path(home), logs=LOGS, python=python, functions={"SLACK_API_URL": slack.api_url}
+        ) as region,
+    ):
+        install_with(slack, new_token())
+        stage = Stage(
+            slack=slack,
+            signing=signing,
+            region=region,
+            home=Path(home),
+            environment={**inherited(), **region.environment, "PYTHONPATH": str(ROOT)},
+            clients=Clients(region),
+            http=http,
+            report=LOGS / "calls.json",
+        )
+        try:
+            yield stage
+        finally:
+            for running in stage.begun:
+                running.end()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

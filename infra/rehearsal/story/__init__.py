@@ -1,0 +1,18 @@
+"""The story that is driven, a chapter a module; every row of the table is a block in one of them."""
+
+from collections.abc import Callable
+
+from infra.rehearsal.rows import Rows
+from infra.rehearsal.stage import Stage
+from infra.rehearsal.story import api, drawing, ending, failing, opening, recovering, steering
+
+CHAPTERS: tuple[Callable[[Stage, Rows], None], ...] = (
+    opening.play,
+    drawing.play,
+    api.play,
+    failing.play,
+    recovering.play,
+    steering.play,
+    ending.play,
+)
+"""In their order: later chapters use what earlier ones have set up."""
