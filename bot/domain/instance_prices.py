@@ -44,10 +44,19 @@ class Price:
         return f"about ${self.hourly * hours:,.2f} ({self.basis})"
 
 
-def price_of(kind: str, *, region: str, known: Mapping[str, float] | None = None) -> Price:
-    """The hourly price of one instance. `known`: prices of this region that somebody has looked up."""
-    if known and kind in known:
-        return Price(hourly=known[kind], basis=f"{region} prices as looked up")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedUp:
+    """What AWS's price API told on a `day` (such as 2026-11-28): US dollars an hour by instance."""
+
+    region: str
+    day: str
+    hourly: Mapping[str, float]
+
+
+def price_of(kind: str, *, region: str, known: LookedUp | None = None) -> Price:
+    """The hourly price of one instance: as looked up for this region, else by the table."""
+    if known is not None and known.region == region and kind in known.hourly:
+        return Price(hourly=known.hourly[kind], basis=f"{region} prices of {known.day}")
     if kind not in HOURLY:
         return Price(hourly=None, basis=f"no price of {kind} is known; see the SageMaker price list")
     if region == TABLE_REGION:

@@ -105,7 +105,7 @@ def _train(
     """Begin, go on or take what is there already, and release it."""
     if job is None or job["TrainingJobStatus"] in OVER - {"Completed"}:
         _tell_lesson(context, training, lesson)
-        context.confirm(f"{_price(training)} Train?")
+        context.confirm(f"{_price(context, training)} Train?")
         before = None if job is None else job["TrainingJobName"]
         name = start(training, lesson, context.clients, before=before, pause=time.sleep, told=context.tell)
     else:
@@ -164,11 +164,11 @@ def _tell_plan(context: Context, training: Training, lesson: Lesson, job: Mappin
     status = None if job is None else job["TrainingJobStatus"]
     if context.arguments.json:
         told = {"outcome": "planned", "job": training.job_name, "status": status, "pictures": lesson.pictures}
-        print(json.dumps({**told, "bytes": lesson.size, "price": _price(training)}))
+        print(json.dumps({**told, "bytes": lesson.size, "price": _price(context, training)}))
         return 0
     _tell_lesson(context, training, lesson)
     context.tell(f"job {training.job_name}: {status or 'not there yet'}")
-    context.tell(_price(training))
+    context.tell(_price(context, training))
     return 0
 
 
@@ -177,15 +177,15 @@ def _tell_lesson(context: Context, training: Training, lesson: Lesson) -> None:
     context.tell(f"base model {training.base.uri}")
 
 
-def _price(training: Training) -> str:
-    price = price_of(training.kind, region=training.place.region).of(training.hours)
+def _price(context: Context, training: Training) -> str:
+    price = price_of(training.kind, region=training.place.region, known=context.prices).of(training.hours)
     spot = "; a spot machine usually costs a third of that or less" if training.spot else ""
     return f"{training.kind} for at most {training.hours:g} hours costs at most {price}{spot}."
 
 
 def _tell_end(context: Context, training: Training, job: Mapping[str, Any], release: str) -> None:
     billed = job.get("BillableTimeInSeconds", job.get("TrainingTimeInSeconds", 0))
-    cost = price_of(training.kind, region=training.place.region).of(billed / 3600)
+    cost = price_of(training.kind, region=training.place.region, known=context.prices).of(billed / 3600)
     if context.arguments.json:
         told = {
             "outcome": "trained",

@@ -9,8 +9,9 @@ from botocore.exceptions import ClientError
 from infra.deployer_policy import Part, Scope, Statement, statements_of
 from infra.doctor.finding import Finding, blocked, note, ok
 from infra.doctor.sight import Sight
-from infra.endpoint.errors import QuotaTooSmall
+from infra.endpoint.errors import BucketElsewhere, QuotaTooSmall
 from infra.endpoint.plan import Action, Step
+from infra.endpoint.preflight import region_of
 from infra.endpoint.resources import described
 from infra.endpoint.settings import Profile
 from infra.endpoint.wanted import DIMENSION
@@ -58,11 +59,16 @@ def image(sight: Sight) -> Finding:
 
 
 def model(sight: Sight) -> Finding:
-    """The files lie where the server looks, and their licences are known."""
+    """The files lie where the server looks, in this region, and their licences are known. Raises
+    BucketElsewhere.
+    """
     address = sight.settings.model
     if not address:
         return ok("the embedded engine has its own")
     bucket, _, key = address.removeprefix("s3://").partition("/")
+    where = region_of(bucket, sight.clients)
+    if where not in {None, sight.clients.region}:
+        raise BucketElsewhere(bucket, where=str(where), wanted=sight.clients.region)
     if address.endswith(".tar.gz"):
         size = sight.clients["s3"].head_object(Bucket=bucket, Key=key)["ContentLength"]
         return note(

@@ -9,6 +9,9 @@ from bot.domain.instance_prices import AS_OF
 from infra.doctor.finding import Finding, blocked, note, ok
 from infra.doctor.sight import Sight
 from infra.endpoint.errors import EndpointError
+from infra.endpoint.preflight import region_of
+from infra.endpoint.price_list import FILE as PRICES
+from infra.endpoint.price_list import read_prices
 from infra.slack_manifest import SCOPES
 
 ENGINES = ("docker", "podman", "buildah")
@@ -93,8 +96,8 @@ def notifications(sight: Sight) -> Finding:
     """The bucket tells of results and failures, in this region."""
     bucket, s3 = sight.place.bucket, sight.clients["s3"]
     fix = f"imagine deploy --stage {sight.stage}"
-    where = s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] or "us-east-1"
-    if where != sight.place.region:
+    where = region_of(bucket, sight.clients)
+    if where not in {None, sight.place.region}:
         return blocked(f"the bucket is in {where}, the endpoint in {sight.place.region}", fix)
     told = s3.get_bucket_notification_configuration(Bucket=bucket)
     prefixes = {
@@ -123,12 +126,14 @@ def topic(sight: Sight) -> Finding:
 
 def prices(sight: Sight) -> Finding:
     """The table that estimates rest on is not old."""
-    made = datetime.strptime(AS_OF, "%Y-%m").replace(tzinfo=UTC)
+    looked = read_prices(sight.file.with_name(PRICES.name))
+    told = looked.day[:7] if looked else AS_OF
+    made = datetime.strptime(told, "%Y-%m").replace(tzinfo=UTC)
     now = datetime.fromtimestamp(sight.now, tz=UTC)
     months = (now.year - made.year) * 12 + now.month - made.month
     if months > OLD_MONTHS:
-        return note(f"the price table is {months} months old", "git pull --ff-only")
-    return ok(f"the price table is of {AS_OF}")
+        return note(f"the price table is {months} months old", "imagine endpoint cost --refresh")
+    return ok(f"the price table is of {told}")
 
 
 def _is_open(statement: dict[str, object]) -> bool:

@@ -5,6 +5,9 @@ from typing import Any
 
 from infra.endpoint.errors import EndpointError
 
+HOMES = {"pricing": "us-east-1"}
+"""Services that answer for every region in a few alone."""
+
 
 class AwsClients:
     """Clients by service. Region and credentials as AWS's own tools find them; `region` wins.
@@ -31,5 +34,5 @@ class AwsClients:
 
     def __getitem__(self, service: str) -> Any:
         if service not in self._made:
-            self._made[service] = self.session.client(service, region_name=self.region)
+            self._made[service] = self.session.client(service, region_name=HOMES.get(service, self.region))
         return self._made[service]

@@ -6,7 +6,7 @@ standard, ECR, CloudWatch, DynamoDB on demand, Lambda, SSM standard parameters, 
 
 from dataclasses import dataclass
 
-from bot.domain.instance_prices import Price, price_of
+from bot.domain.instance_prices import LookedUp, Price, price_of
 from infra.endpoint.settings import EndpointSettings
 
 S3_GB, ECR_GB, LOG_GB, ALARM = 0.023, 0.10, 0.50, 0.10
@@ -15,7 +15,7 @@ LAMBDA_GB_SECOND, LAMBDA_CALL, SQS_CALL, DYNAMODB_READ = 0.0000133334, 2e-7, 4e-
 SWEEP_SECONDS, SWEEP_GB, SWEEP_READS = 0.15, 1.0, 6
 IMAGE_GB, MODELS_GB, LOGS_GB = 4.0, 10.0, 0.1
 SERVICE_ALARMS, SCALING_ALARMS = 6, 3
-"""Of serverless.yml with nothing said, and of the endpoint: one that wakes it, two that target tracking makes."""
+"""Of serverless.yml with nothing said; of the endpoint: one that wakes it, two that target tracking makes."""
 
 POLLS_A_MINUTE = 15
 """Lambda keeps five connections open to a queue that is empty, 20 seconds each (Lambda guide, "SQS")."""
@@ -48,10 +48,16 @@ def idle_month(
 
 
 def drawing_month(
-    settings: EndpointSettings, *, pictures: int, seconds: float, wakes: int, region: str
+    settings: EndpointSettings,
+    *,
+    pictures: int,
+    seconds: float,
+    wakes: int,
+    region: str,
+    known: LookedUp | None = None,
 ) -> tuple[Line, Price]:
     """What drawing adds: GPU time of the pictures, and the start and idle time of each waking."""
-    price = price_of(settings.types[0], region=region)
+    price = price_of(settings.types[0], region=region, known=known)
     idle_hours = wakes * ((settings.idle_minutes or 15) + 5) / 60
     hours = pictures * seconds / 3600 + idle_hours
     what = f"{pictures} pictures of {seconds:g} s, {wakes} times woken: {hours:.1f} h of {settings.types[0]}"

@@ -3,13 +3,15 @@
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from bot.aws.clients import ServiceClients
+from infra.endpoint.ownership import check_ours
 from infra.endpoint.place import Place
-from infra.endpoint.plan import Action, Step, Waits, is_ours, remove
-from infra.endpoint.resources import POLICY
+from infra.endpoint.plan import Action, Step, Waits, hosting_of, remove
+from infra.endpoint.resources import POLICY, described
 from infra.endpoint.wanted import DIMENSION
 
 
@@ -25,36 +27,79 @@ STAYS = (
     "the models in S3 (imagine models remove)",
     "the image in ECR (imagine image push keeps three)",
     "pictures and results in the stage's bucket, until their days are over",
+    "the endpoint's log, until its days are over",
     "everything that imagine deploy made (npx osls remove)",
 )
 """What `delete` leaves, and whose it is to remove."""
 
+FREE = "roles and project of trainings and image builds (imagine endpoint delete --all)"
+"""What `delete` leaves without `everything`."""
 
-def removals(place: Place, clients: ServiceClients) -> Iterator[Removal]:
-    """What is there, in the order in which it has to go: what acts on the endpoint first, its role last."""
+
+def removals(place: Place, clients: ServiceClients, *, everything: bool = False) -> Iterator[Removal]:
+    """What is there, in the order in which it has to go: what acts on the endpoint first, its role last.
+
+    `everything`: also what trainings and image builds of the stage have left, roles and a build project.
+    Raises NotOurs, before it names anything, where somebody else made the endpoint or a role.
+    """
+    roles = tuple(_roles(place, everything=everything))
+    _check_endpoint(place, clients)
+    for name, _ in roles:
+        _check_role(name, clients)
     yield from _scaling(place, clients)
     yield from _alarms(place, clients)
-    if _exists(lambda: clients["sagemaker"].describe_endpoint(EndpointName=place.name)):
+    if described(clients["sagemaker"].describe_endpoint, EndpointName=place.name) is not None:
         yield _removal(
             "endpoint", place.name, lambda: clients["sagemaker"].delete_endpoint(EndpointName=place.name)
         )
-    yield from _hosting(place, clients)
-    yield from _role(place, clients)
+    for kind, name in hosting_of(place, clients):
+        step = Step(kind=kind, name=name, action=Action.REMOVE)
+        yield Removal(step=step, do=functools.partial(remove, step, clients))
+    if everything:
+        yield from _builds(f"{place.name}-image", clients)
+    for name, policy in roles:
+        yield from _role(name, policy, clients)
 
 
 def delete(
-    place: Place, clients: ServiceClients, *, waits: Waits, told: Callable[[Step], None] = lambda _step: None
+    place: Place,
+    clients: ServiceClients,
+    *,
+    waits: Waits,
+    everything: bool = False,
+    told: Callable[[Step], None] = lambda _step: None,
 ) -> tuple[Step, ...]:
-    """Remove it all; what was removed. Killed anywhere, the next call removes the rest."""
+    """Remove it all; what was removed. Killed anywhere, the next call removes the rest. Raises NotOurs."""
     done = []
     waits.until_changeable()
-    for removal in removals(place, clients):
+    for removal in removals(place, clients, everything=everything):
         told(removal.step)
         removal.do()
         done.append(removal.step)
         if removal.step.kind == "endpoint":
             waits.until_gone()
     return tuple(done)
+
+
+def _roles(place: Place, *, everything: bool) -> Iterator[tuple[str, str]]:
+    """Name of each role, and of the policy in it."""
+    yield f"{place.name}-endpoint", POLICY
+    if everything:
+        yield f"{place.name}-training", "imagine-training"
+        yield f"{place.name}-image", "imagine-image"
+
+
+def _check_endpoint(place: Place, clients: ServiceClients) -> None:
+    told = described(clients["sagemaker"].describe_endpoint, EndpointName=place.name)
+    if told is not None:
+        tags = clients["sagemaker"].list_tags(ResourceArn=told["EndpointArn"])["Tags"]
+        check_ours("endpoint", place.name, tags)
+
+
+def _check_role(name: str, clients: ServiceClients) -> None:
+    role = _found(lambda: clients["iam"].get_role(RoleName=name))
+    if role is not None:
+        check_ours("role", name, role["Role"].get("Tags", ()))
 
 
 def _scaling(place: Place, clients: ServiceClients) -> Iterator[Removal]:
@@ -77,24 +122,22 @@ def _alarms(place: Place, clients: ServiceClients) -> Iterator[Removal]:
         yield _removal("alarm", name, delete_alarm)
 
 
-def _hosting(place: Place, clients: ServiceClients) -> Iterator[Removal]:
-    sagemaker, prefix = clients["sagemaker"], f"{place.name}-"
-    configs = sagemaker.list_endpoint_configs(NameContains=prefix, MaxResults=100)["EndpointConfigs"]
-    models = sagemaker.list_models(NameContains=prefix, MaxResults=100)["Models"]
-    found = [("endpoint config", config["EndpointConfigName"]) for config in configs]
-    found += [("model", model["ModelName"]) for model in models]
-    for kind, name in found:
-        if is_ours(name, prefix):
-            step = Step(kind=kind, name=name, action=Action.REMOVE)
-            yield Removal(step=step, do=functools.partial(remove, step, clients))
+def _builds(project: str, clients: ServiceClients) -> Iterator[Removal]:
+    """The CodeBuild project of `imagine image push --codebuild`, and its log."""
+    codebuild, logs, group = clients["codebuild"], clients["logs"], f"/aws/codebuild/{project}"
+    if codebuild.batch_get_projects(names=[project]).get("projects"):
+        yield _removal("build project", project, lambda: codebuild.delete_project(name=project))
+    groups = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+    if any(told["logGroupName"] == group for told in groups):
+        yield _removal("log group", group, lambda: logs.delete_log_group(logGroupName=group))
 
 
-def _role(place: Place, clients: ServiceClients) -> Iterator[Removal]:
-    iam, name = clients["iam"], f"{place.name}-endpoint"
-    if not _exists(lambda: iam.get_role(RoleName=name)):
+def _role(name: str, policy: str, clients: ServiceClients) -> Iterator[Removal]:
+    iam = clients["iam"]
+    if _found(lambda: iam.get_role(RoleName=name)) is None:
         return
-    if _exists(lambda: iam.get_role_policy(RoleName=name, PolicyName=POLICY)):
-        yield _removal("role policy", name, lambda: iam.delete_role_policy(RoleName=name, PolicyName=POLICY))
+    if _found(lambda: iam.get_role_policy(RoleName=name, PolicyName=policy)) is not None:
+        yield _removal("role policy", name, lambda: iam.delete_role_policy(RoleName=name, PolicyName=policy))
     yield _removal("role", name, lambda: iam.delete_role(RoleName=name))
 
 
@@ -106,12 +149,11 @@ def _done(do: Callable[[], object]) -> None:
     do()
 
 
-def _exists(read: Callable[[], object]) -> bool:
+def _found(read: Callable[[], Any]) -> Any:
+    """IAM's answer, None for what is not there."""
     try:
-        read()
+        return read()
     except ClientError as error:
-        told = error.response["Error"]
-        if told["Code"] == "NoSuchEntity" or "Could not find" in told["Message"]:
-            return False
-        raise
-    return True
+        if error.response["Error"]["Code"] != "NoSuchEntity":
+            raise
+    return None

@@ -4,7 +4,7 @@ EndpointError
 ├── SettingsError    endpoint.toml says something that cannot be; names the place
 ├── NotDeployed      the stack that this endpoint belongs to is not there
 ├── NotOurs          something of that name is there that this command did not make
-├── NotAllowed       AWS refused; names the action and what grants it
+├── BucketElsewhere  the models or the results lie in another region than the endpoint
 ├── QuotaTooSmall    the account may not run such an instance; names the quota
 ├── EndpointFailed   SageMaker gave the endpoint up; its reason
 └── SelfTestFailed   it came up, but drew nothing
@@ -39,8 +39,14 @@ class NotOurs(EndpointError):
         )
 
 
-class NotAllowed(EndpointError):
-    """An action is missing from the caller's rights."""
+class BucketElsewhere(EndpointError):
+    """SageMaker would refuse it after half of it was made."""
+
+    def __init__(self, bucket: str, *, where: str, wanted: str) -> None:
+        super().__init__(
+            f"bucket {bucket} is in {where}, the endpoint in {wanted}: SageMaker only uses buckets of its "
+            f"own region. Upload the models to a bucket in {wanted}, or use --region {where}"
+        )
 
 
 class QuotaTooSmall(EndpointError):

@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from bot.aws.clients import ServiceClients
+from infra.endpoint.ownership import is_tagged
+from infra.endpoint.place import Place
 from infra.endpoint.resources import FAILED, Endpoint, Resource, resources_of
 from infra.endpoint.wanted import Wanted
 
@@ -121,16 +123,23 @@ def _applied(resource: Resource, waits: Waits, told: Callable[[Step], None]) -> 
 
 def leftovers(goal: Wanted, clients: ServiceClients) -> Iterator[Step]:
     """Models and configs of this endpoint's name that nothing uses any more, the configs first."""
-    sagemaker, prefix = clients["sagemaker"], f"{goal.place.name}-"
+    used = frozenset({goal.config_name, goal.model_name})
+    for kind, name in hosting_of(goal.place, clients, but=used):
+        yield Step(kind=kind, name=name, action=Action.REMOVE)
+
+
+def hosting_of(
+    place: Place, clients: ServiceClients, *, but: frozenset[str] = frozenset()
+) -> Iterator[tuple[str, str]]:
+    """Kind and name of every config and model of ours that this stage's endpoint has or had, `but` those."""
+    sagemaker, prefix = clients["sagemaker"], f"{place.name}-"
     configs = sagemaker.list_endpoint_configs(NameContains=prefix, MaxResults=100)["EndpointConfigs"]
-    for config in configs:
-        name = config["EndpointConfigName"]
-        if is_ours(name, prefix) and name != goal.config_name:
-            yield Step(kind="endpoint config", name=name, action=Action.REMOVE)
-    for model in sagemaker.list_models(NameContains=prefix, MaxResults=100)["Models"]:
-        name = model["ModelName"]
-        if is_ours(name, prefix) and name != goal.model_name:
-            yield Step(kind="model", name=name, action=Action.REMOVE)
+    models = sagemaker.list_models(NameContains=prefix, MaxResults=100)["Models"]
+    found = [("endpoint config", told["EndpointConfigName"], told["EndpointConfigArn"]) for told in configs]
+    found += [("model", told["ModelName"], told["ModelArn"]) for told in models]
+    for kind, name, arn in found:
+        if name not in but and is_ours(name, prefix) and is_tagged(sagemaker, arn):
+            yield kind, name
 
 
 def remove(step: Step, clients: ServiceClients) -> None:

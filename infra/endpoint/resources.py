@@ -6,14 +6,14 @@ somebody made.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from botocore.exceptions import ClientError
 
 from bot.aws.clients import ServiceClients
-from infra.endpoint.errors import NotOurs
+from infra.endpoint.ownership import check_ours
 from infra.endpoint.wanted import DIMENSION, Told, Wanted
 
 POLICY = "imagine-endpoint"
@@ -51,10 +51,6 @@ class _Part:
     def _tags(self, key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
         tags = {"service": "imagine", "stage": self.goal.place.stage, **self.goal.settings.tags}
         return [{key: name, value: text} for name, text in sorted(tags.items())]
-
-    def _check_ours(self, name: str, tags: Sequence[Mapping[str, str]]) -> None:
-        if {"Key": "service", "Value": "imagine"} not in tags:
-            raise NotOurs(self.kind, name)
 
 
 class LogGroup(_Part):
@@ -102,7 +98,7 @@ class Role(_Part):
             role = iam.get_role(RoleName=self.name)["Role"]
         except iam.exceptions.NoSuchEntityException:
             return None
-        self._check_ours(self.name, role.get("Tags", ()))
+        check_ours(self.kind, self.name, role.get("Tags", ()))
         try:
             rights = iam.get_role_policy(RoleName=self.name, PolicyName=POLICY)["PolicyDocument"]
         except iam.exceptions.NoSuchEntityException:
@@ -198,7 +194,7 @@ class Endpoint(_Part):
         if told is None:
             return None
         tags = self.clients["sagemaker"].list_tags(ResourceArn=told["EndpointArn"])["Tags"]
-        self._check_ours(self.name, tags)
+        check_ours(self.kind, self.name, tags)
         if told["EndpointStatus"] == "Failed":
             return {"config": FAILED}
         pending = told.get("PendingDeploymentSummary", {}).get("EndpointConfigName")

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.aws.clients import ServiceClients
 from bot.aws.endpoint_control import Scheduled, office_hours_of
-from bot.domain.instance_prices import Price, price_of
+from bot.domain.instance_prices import LookedUp, Price, price_of
 from infra.endpoint.resources import described
 from infra.endpoint.wanted import DIMENSION
 
@@ -50,9 +50,15 @@ class Status:
 
 
 def read_status(
-    name: str, clients: ServiceClients, *, region: str, variant: str, now: float
+    name: str,
+    clients: ServiceClients,
+    *,
+    region: str,
+    variant: str,
+    now: float,
+    known: LookedUp | None = None,
 ) -> Status | None:
-    """None where there is no such endpoint."""
+    """None where there is no such endpoint. `known`: prices that somebody has looked up."""
     endpoint = described(clients["sagemaker"].describe_endpoint, EndpointName=name)
     if endpoint is None:
         return None
@@ -80,7 +86,7 @@ def read_status(
         minutes_today=measured["minutes"],
         scheduled=tuple(_scheduled(action) for action in actions),
         last_scaling=next((told["StatusMessage"] for told in activities["ScalingActivities"]), ""),
-        price=price_of(types[0], region=region),
+        price=price_of(types[0], region=region, known=known),
     )
 
 

@@ -21,18 +21,10 @@ class PlainAccount:
 
     def __getitem__(self, service: str) -> Any:
         if service not in self._made:
-            client = self._session(service).create_client(service)
+            client = answering(self.cloud, self.answers.get(service)).create_client(service)
             client.meta.events.register("before-call", self._note)
             self._made[service] = client
         return self._made[service]
-
-    def _session(self, service: str) -> Any:
-        session = self.cloud.session()
-        if service in self.answers:
-            answer, events = self.answers[service], session.get_component("event_emitter")
-            events.unregister("before-send", self.cloud.answer)
-            events.register("before-send", lambda request, **_: answer(request))
-        return session
 
     def _note(self, model: Any, **_: Any) -> None:
         self.calls.append(f"{model.service_model.service_name}.{model.name}")
@@ -46,3 +38,13 @@ class PlainAccount:
         )
         self["cloudformation"].create_stack(StackName=f"imagine-{stage}", TemplateBody=template)
         return bucket
+
+
+def answering(cloud: Cloud, answer: Answer | None) -> Any:
+    """A session of the account in which `answer`, where there is one, speaks in moto's place."""
+    session = cloud.session()
+    if answer is not None:
+        events: Any = session.get_component("event_emitter")
+        events.unregister("before-send", cloud.answer)
+        events.register("before-send", lambda request, **_: answer(request))
+    return session

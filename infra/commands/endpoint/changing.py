@@ -10,6 +10,7 @@ from infra.commands.endpoint.drawing import prove
 from infra.commands.endpoint.shared import Context, Parsers, add_options
 from infra.endpoint import deletion
 from infra.endpoint.plan import Action, Step, apply, clean, plan
+from infra.endpoint.preflight import check_buckets, preflight
 from infra.endpoint.update import update
 from infra.endpoint.wanted import Wanted
 
@@ -29,6 +30,9 @@ def add_parsers(verbs: Parsers) -> None:
     updated.set_defaults(run=run_update)
     add_options(updated, file=True, yes=True)
     deleted = verbs.add_parser("delete", help="remove the endpoint and what belongs to it")
+    deleted.add_argument(
+        "--all", action="store_true", help="also the roles and the project of trainings and image builds"
+    )
     deleted.set_defaults(run=run_delete)
     add_options(deleted, yes=True)
 
@@ -39,11 +43,12 @@ def run_plan(arguments: argparse.Namespace) -> int:
     goal = context.goal()
     steps = plan(goal, context.clients)
     pending = [step for step in steps if step.action is not Action.KEEP]
+    check_buckets(goal, context.clients)
     if arguments.json:
         print(json.dumps({"outcome": "pending" if pending else "unchanged", "steps": _told(steps)}))
     else:
         _show(steps)
-        print(_price(goal) if pending else "nothing to do")
+        print(_price(context, goal) if pending else "nothing to do")
     return PENDING if pending and arguments.check else 0
 
 
@@ -78,15 +83,22 @@ def run_delete(arguments: argparse.Namespace) -> int:
     """Name what goes and what stays, ask, remove."""
     context = Context(arguments)
     place = context.place
-    found = [removal.step for removal in deletion.removals(place, context.clients)]
+    everything: bool = arguments.all
+    found = [removal.step for removal in deletion.removals(place, context.clients, everything=everything)]
     if not arguments.json:
         _show(found)
         print("stays, and goes on billing:", *deletion.STAYS, sep="\n    ")
+    if not (arguments.json or everything):
+        print("stays, and costs nothing:", deletion.FREE, sep="\n    ")
     if not found:
         return _finish(context, ())
     context.confirm(f"Remove these {len(found)}? What waits in the endpoint's queue is lost.")
     done = deletion.delete(
-        place, context.clients, waits=context.waits, told=lambda step: _tell(context, step)
+        place,
+        context.clients,
+        waits=context.waits,
+        everything=everything,
+        told=lambda step: _tell(context, step),
     )
     return _finish(context, done)
 
@@ -97,16 +109,17 @@ def _agreed(context: Context, goal: Wanted) -> bool:
     if all(step.action is Action.KEEP for step in steps):
         _finish(context, ())
         return False
+    preflight(goal, context.clients, steps)
     if not context.arguments.json:
         _show(steps)
-    context.tell(_price(goal))
+    context.tell(_price(context, goal))
     context.confirm("Go on?")
     return True
 
 
-def _price(goal: Wanted) -> str:
+def _price(context: Context, goal: Wanted) -> str:
     kind = goal.settings.types[0]
-    hour = price_of(kind, region=goal.place.region).of(1)
+    hour = price_of(kind, region=goal.place.region, known=context.prices).of(1)
     idle = goal.settings.idle_minutes or 15
     return (
         f"An instance ({kind}) costs {hour} an hour. It starts now, ends after {idle} idle minutes, and "

@@ -9,9 +9,7 @@ from pathlib import Path
 
 from infra.commands.endpoint.shared import Context, Parsers, add_options
 from infra.endpoint import drawing
-from infra.endpoint.place import VARIANT
 from infra.endpoint.settings import Profile
-from infra.endpoint.status import read_status
 
 PROMPT = "a red apple"
 WAKE_HOURS = 0.5
@@ -101,9 +99,7 @@ def _answer(context: Context, body: dict[str, object]) -> bytes:
 
 def _agree(context: Context) -> None:
     """An endpoint that sleeps is only woken by somebody who knows the price. Raises NotConfirmed."""
-    status = read_status(
-        context.name, context.clients, region=context.clients.region, variant=VARIANT, now=time.time()
-    )
+    status = context.status()
     if status is not None and status.instances == 0:
         cost = status.price.of(WAKE_HOURS)
         context.confirm(f"{context.name} is asleep. Waking it for one picture costs {cost}. Wake it?")

@@ -10,8 +10,7 @@ from botocore.exceptions import ClientError
 
 from infra.commands.endpoint.shared import Context, Parsers, add_options
 from infra.endpoint.errors import EndpointError
-from infra.endpoint.place import VARIANT
-from infra.endpoint.status import Status, read_status
+from infra.endpoint.status import Status
 
 FOLLOW_EVERY = 5.0
 
@@ -30,9 +29,7 @@ def add_parsers(verbs: Parsers) -> None:
 def run_status(arguments: argparse.Namespace) -> int:
     """Raises EndpointError where there is no endpoint."""
     context = Context(arguments)
-    status = read_status(
-        context.name, context.clients, region=context.clients.region, variant=VARIANT, now=time.time()
-    )
+    status = context.status()
     if status is None:
         raise EndpointError(f"there is no endpoint {context.name}; imagine endpoint apply makes it")
     if arguments.json:

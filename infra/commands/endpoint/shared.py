@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 from bot.aws.endpoint_control import EndpointControl
+from bot.domain.instance_prices import LookedUp
 from infra.endpoint.clients import AwsClients
 from infra.endpoint.errors import EndpointError
 from infra.endpoint.place import VARIANT, Place, endpoint_name, find_place
+from infra.endpoint.price_list import read_prices
 from infra.endpoint.settings import FILE, EndpointSettings, read_settings
+from infra.endpoint.status import Status, read_status
 from infra.endpoint.waiting import EndpointWaits
 from infra.endpoint.wanted import Wanted
 
@@ -78,6 +81,22 @@ class Context:
     def waits(self) -> EndpointWaits:
         return EndpointWaits(
             self.clients["sagemaker"], name=self.name, pause=time.sleep, told=self._tell_status
+        )
+
+    @cached_property
+    def prices(self) -> LookedUp | None:
+        """What `imagine endpoint cost --refresh` has left here. Raises EndpointError."""
+        return read_prices()
+
+    def status(self) -> Status | None:
+        """The endpoint as it is now, priced; None where there is none."""
+        return read_status(
+            self.name,
+            self.clients,
+            region=self.clients.region,
+            variant=VARIANT,
+            now=time.time(),
+            known=self.prices,
         )
 
     def confirm(self, question: str) -> None:

@@ -9,8 +9,7 @@ from bot.domain.instance_prices import Price
 from bot.domain.warm_times import OfficeHours, read_duration, read_office_hours
 from infra.commands.endpoint.shared import Context, Parsers, add_options
 from infra.endpoint.errors import EndpointError
-from infra.endpoint.place import VARIANT
-from infra.endpoint.status import Status, read_status
+from infra.endpoint.status import Status
 
 LOOK_EVERY = 30.0
 QUIET = 180.0
@@ -83,9 +82,7 @@ def run_drain(arguments: argparse.Namespace) -> int:
 
 
 def _status(context: Context) -> Status:
-    status = read_status(
-        context.name, context.clients, region=context.clients.region, variant=VARIANT, now=time.time()
-    )
+    status = context.status()
     if status is None:
         raise EndpointError(f"there is no endpoint {context.name}; imagine endpoint apply makes it")
     return status

@@ -226,10 +226,14 @@ class Hosting:
         }
 
     def list_tags(self, sent: Members) -> Members:
-        """Of an endpoint; of nothing else here."""
-        for endpoint in self.endpoints.values():
-            if self._arn("endpoint", endpoint.name) == sent["ResourceArn"]:
-                return {"Tags": list(endpoint.tags)}
+        """Of a model, a config or an endpoint; of nothing else here."""
+        kept = {
+            **{self._arn("model", name): told.get("Tags") for name, told in self._models.items()},
+            **{self._arn("endpoint-config", name): told.get("Tags") for name, told in self._configs.items()},
+            **{self._arn("endpoint", name): told.tags for name, told in self.endpoints.items()},
+        }
+        if sent["ResourceArn"] in kept:
+            return {"Tags": list(kept[sent["ResourceArn"]] or ())}
         raise _invalid(f'Could not find resource "{sent["ResourceArn"]}".')
 
     def update_endpoint(self, sent: Members) -> Members:

@@ -204,6 +204,12 @@ def _empty_model(stage: Stage) -> None:
     )
 
 
+def _far_model(stage: Stage) -> None:
+    far = f"{stage.account.stand.bucket}-far"
+    stage["s3"].create_bucket(Bucket=far, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    stage.write(model=f"s3://{far}/releases/1/")
+
+
 def _fail_endpoint(stage: Stage) -> None:
     stage.reply(
         "sagemaker",
@@ -311,6 +317,13 @@ HARMS: dict[str, tuple[str, State, Harm, str, str]] = {
         "imagine image push",
     ),
     "no model": ("model", State.BLOCKED, _empty_model, "nothing lies under", "imagine models upload"),
+    "far model": (
+        "model",
+        State.BLOCKED,
+        _far_model,
+        "-far is in eu-west-1, the endpoint in us-east-1",
+        "imagine models upload",
+    ),
     "failed": ("endpoint", State.BLOCKED, _fail_endpoint, "no ping", "imagine endpoint apply"),
     "role": (
         "role",
@@ -352,7 +365,7 @@ HARMS: dict[str, tuple[str, State, Harm, str, str]] = {
         State.NOTE,
         _change(now=START + 86400 * 400),
         "months old",
-        "git pull",
+        "imagine endpoint cost --refresh",
     ),
 }
 

@@ -6,12 +6,19 @@ from typing import Any
 
 from infra.endpoint.place import Place
 from infra.endpoint.plan import Step, apply, clean
-from infra.endpoint.settings import EndpointSettings
+from infra.endpoint.settings import GPU_TYPES, TRIAL_TYPES, EndpointSettings
 from infra.endpoint.waiting import EndpointWaits
 from infra.endpoint.wanted import Wanted
+from tests.infra.endpoint.price_api import PriceApi
+from tests.infra.plain_account import Answer, answering
+from tests.infra.quota.service_quotas import ServiceQuotas
 from tests.infra.sagemaker.standing_region import Stand
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/imagine@sha256:" + "0" * 64
+
+
+ENOUGH = {f"{kind} for endpoint usage": 4.0 for kind in (*GPU_TYPES, *TRIAL_TYPES)}
+"""Quotas of an account that may run everything."""
 
 
 class Interrupted(BaseException):
@@ -27,6 +34,8 @@ class Account:
     stand: Stand
     calls: list[str] = field(default_factory=list)
     region: str = "us-east-1"
+    quotas: ServiceQuotas = field(default_factory=lambda: ServiceQuotas(applied=ENOUGH))
+    prices: PriceApi = field(default_factory=PriceApi)
     killed_at: int | None = None
     after: bool = False
     _made: dict[str, Any] = field(default_factory=dict)
@@ -107,7 +116,8 @@ class Account:
         if service in own:
             stand = replace(self.stand)  # clients of its own, for their events
             return getattr(stand, own[service])
-        return self.stand.cloud.session().create_client(service)
+        answers: dict[str, Answer] = {"service-quotas": self.quotas, "pricing": self.prices}
+        return answering(self.stand.cloud, answers.get(service)).create_client(service)
 
     def _watched(self, client: Any) -> Any:
         client.meta.events.register("before-call", self._before)

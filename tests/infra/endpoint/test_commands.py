@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -226,6 +227,50 @@ def test_an_idle_month_is_two_dollars_at_most(capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr().out
     assert "models in S3, 10 GB" in shown
     assert "us-east-1 prices of 2026-08" in shown
+
+
+def test_todays_prices_are_kept_and_every_later_estimate_rests_on_them(
+    imagine: Imagine, account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    account.prices.hourly = {
+        "USE1-Host:ml.g6.xlarge": 1.5,
+        "USE1-Train:ml.g6.xlarge": 9.0,
+        "Host:ml.g5.xlarge": 2.0,
+    }
+    assert imagine("cost", "--refresh", "--pictures", "0", "--wakes", "4") == 0
+    shown = capsys.readouterr().out
+    assert "2 prices of us-east-1 are in prices.json" in shown
+    assert "IMAGINE_DOLLARS_PER_HOUR=1.5" in shown
+    assert "$   1.50  0 pictures of 5 s, 4 times woken: 1.0 h of ml.g6.xlarge" in shown
+    assert "us-east-1 prices of 2027-01-15" in shown
+    assert {asked["host"] for asked in account.prices.asked} == {
+        "https://api.pricing.us-east-1.amazonaws.com/"
+    }
+    kept = json.loads((tmp_path / "prices.json").read_text())
+    assert kept == {
+        "region": "us-east-1",
+        "day": "2027-01-15",
+        "hourly": {"ml.g5.xlarge": 2.0, "ml.g6.xlarge": 1.5},
+    }
+
+    imagine("apply", "--yes")
+    assert imagine("warm", "2h") == 1
+    assert "That costs about $3.00 (us-east-1 prices of 2027-01-15)" in capsys.readouterr().err
+
+
+def test_without_the_price_api_the_table_stays_and_says_its_date(
+    imagine: Imagine, account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    account.prices.lost = True
+
+    assert imagine("cost", "--refresh") == 0
+    shown = capsys.readouterr().out
+    assert "AWS's price API could not be asked" in shown
+    assert "us-east-1 prices of 2026-08" in shown
+    assert not (tmp_path / "prices.json").exists()
+    (tmp_path / "prices.json").write_text("{}")
+    assert imagine("cost") == 1
+    assert "imagine endpoint cost --refresh makes it anew" in capsys.readouterr().err
 
 
 def test_what_aws_does_not_allow_names_the_fix(

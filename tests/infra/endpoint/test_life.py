@@ -166,6 +166,30 @@ def test_deleting_takes_everything_in_an_order_that_works(account: Account):
     assert {step.action for step in plan(account.goal(), account)} == {Action.MAKE, Action.KEEP}
 
 
+def test_delete_all_takes_what_trainings_and_image_builds_left(account: Account):
+    for name, policy in (("training", "imagine-training"), ("image", "imagine-image")):
+        tags = [{"Key": "service", "Value": "imagine"}]
+        named = {"RoleName": f"imagine-dev-{name}"}
+        account["iam"].create_role(**named, AssumeRolePolicyDocument="{}", Tags=tags)
+        account["iam"].put_role_policy(**named, PolicyName=policy, PolicyDocument=NO_RIGHTS)
+    account["logs"].create_log_group(logGroupName="/aws/codebuild/imagine-dev-image")
+    assert delete(account.place, account, waits=account.waits) == ()
+
+    steps = delete(account.place, account, waits=account.waits, everything=True)
+    assert [(step.kind, step.name.rpartition("-")[2]) for step in steps] == [
+        ("log group", "image"),
+        ("role policy", "training"),
+        ("role", "training"),
+        ("role policy", "image"),
+        ("role", "image"),
+    ]
+    assert account["iam"].list_roles()["Roles"] == []
+
+
+DENY = [{"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}]
+NO_RIGHTS = json.dumps({"Version": "2012-10-17", "Statement": DENY})
+
+
 def test_killed_while_deleting_the_next_one_deletes_the_rest(account: Account):
     account.apply()
     number = 0

@@ -6,10 +6,16 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 
+from bot.aws.s3_objects import S3Objects
+from bot.aws.sagemaker_endpoint import SagemakerEndpoint
+from bot.local.journal import ListJournal
+from infra.endpoint.deletion import removals
 from infra.endpoint.errors import NotOurs
 from infra.endpoint.plan import plan
+from infra.endpoint.settings import FILE
 from tests.contracts.inference_stub import InferenceStub
 from tests.infra.endpoint.account import Account
+from tests.infra.endpoint.test_apply import reads
 from tests.infra.endpoint.test_commands import Imagine, imagine
 
 __all__ = ["imagine"]
@@ -67,14 +73,84 @@ class Raw:
         yield self._body
 
 
-def test_the_bots_window_lets_the_scaler_see_enough_backlog_for_every_instance(account: Account):
-    """Backlog target + 1 for each possible instance, and what they draw at that moment."""
-    settings = account.goal().settings
-    window = settings.max_instances * (settings.concurrency + settings.backlog_target + 1)
+@pytest.mark.parametrize(
+    "verb", [("plan",), ("apply", "--yes"), ("update", "--yes")], ids=lambda verb: verb[0]
+)
+def test_a_bucket_in_another_region_is_refused_before_anything_is_made(
+    imagine: Imagine, account: Account, verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+):
+    far = f"{account.stand.bucket}-far"
+    account["s3"].create_bucket(Bucket=far, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    text = FILE.read_text().replace(f"s3://{account.stand.bucket}/", f"s3://{far}/")
+    FILE.write_text(text)
+    account.calls.clear()
 
-    assert window == 10
-    seen = window / (settings.max_instances - 1)
-    assert seen > settings.backlog_target, "one instance short, target tracking asks for one more"
+    assert imagine(*verb) == 1
+    told = capsys.readouterr().err
+    assert f"{verb[0]}: bucket {far} is in eu-west-1, the endpoint in us-east-1" in told
+    assert "Upload the models to a bucket in us-east-1, or use --region eu-west-1" in told
+    assert not [call for call in account.calls if not reads(call)]
+
+
+def test_the_quota_is_looked_at_before_anything_is_made(
+    imagine: Imagine, account: Account, capsys: pytest.CaptureFixture[str]
+):
+    account.quotas.applied = dict.fromkeys(account.quotas.applied, 0.0)
+    account.calls.clear()
+
+    assert imagine("apply", "--yes") == 1
+    told = capsys.readouterr().err
+    for kind in ("ml.g6.xlarge", "ml.g5.xlarge", "ml.g4dn.xlarge"):
+        assert f'"{kind} for endpoint usage" is 0, 1 needed' in told
+    assert "imagine quota request" in told
+    assert not [call for call in account.calls if not reads(call)]
+
+
+def test_delete_leaves_an_endpoint_that_somebody_else_made(
+    imagine: Imagine, account: Account, capsys: pytest.CaptureFixture[str]
+):
+    account.stand.make_endpoint("imagine-dev")
+    account["cloudwatch"].put_metric_alarm(AlarmName="imagine-dev-wake", **ANY_ALARM)
+
+    assert imagine("delete", "--yes") == 1
+    assert "endpoint imagine-dev already, without our tag" in capsys.readouterr().err
+    assert account.stand.status("imagine-dev")[0] == "InService"
+    assert account["cloudwatch"].describe_alarms()["MetricAlarms"]
+
+
+def test_delete_leaves_a_role_and_hosting_that_somebody_else_made(account: Account):
+    account.stand.make_model("imagine-dev-0123456789")
+    account.stand.make_config("imagine-dev-0123456789", model="imagine-dev-0123456789")
+    assert list(removals(account.place, account)) == [], "without our tag they are not ours"
+
+    account["iam"].create_role(RoleName="imagine-dev-training", AssumeRolePolicyDocument="{}")
+    with pytest.raises(NotOurs, match="role imagine-dev-training already"):
+        list(removals(account.place, account, everything=True))
+
+
+def places(account: Account) -> int:
+    """The window that our bot keeps over an endpoint of at most two instances."""
+    clients = account.stand.cloud.clients
+    endpoint = SagemakerEndpoint(
+        clients,
+        name="imagine-dev",
+        bucket=account.stand.bucket,
+        objects=S3Objects(clients, bucket=account.stand.bucket, owner=account.stand.cloud.account_id),
+        snapshot=lambda: {"max_instances": 2},
+        journal=ListJournal(),
+    )
+    return endpoint.state().window
+
+
+ANY_ALARM = {
+    "Namespace": "AWS/SageMaker",
+    "MetricName": "ApproximateBacklogSize",
+    "Statistic": "Average",
+    "Period": 60,
+    "EvaluationPeriods": 1,
+    "Threshold": 1.0,
+    "ComparisonOperator": "GreaterThanThreshold",
+}
 
 
 def test_from_nothing_to_one_to_two_and_back_with_the_window_full(account: Account, container: InferenceStub):
@@ -83,8 +159,8 @@ def test_from_nothing_to_one_to_two_and_back_with_the_window_full(account: Accou
     container.gate.clear()
     stand.advance(30 * 60)
     assert stand.status("imagine-dev") == ("InService", 0, 0)
-    settings = account.goal().settings
-    window = settings.max_instances * (settings.concurrency + settings.backlog_target + 1)
+    window = places(account)
+    assert window == 10, "the backlog target of 3 and one more for each of two instances, and what they draw"
     runtime = stand.region.runtime("imagine-dev")
     for number in range(window):
         stand.invoke(number, name="imagine-dev")

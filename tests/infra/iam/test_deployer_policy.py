@@ -1,21 +1,30 @@
 """`imagine iam deployer-policy`: what our own commands call is allowed, and hardly anything else."""
 
 import json
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from infra import cli
 from infra.deployer_policy import LONGEST_MANAGED, Part, Scope, deployer_policy, statements_of
-from infra.endpoint.deletion import delete
 from infra.endpoint.drawing import submit
 from infra.endpoint.settings import EndpointSettings
-from infra.endpoint.status import read_status
 from infra.image.codebuild import CodeBuild, Order
 from infra.image.recipe import RECIPES, Source
 from infra.image.registry import Registry
-from tests.infra.endpoint.account import Account
+from tests.aws.cloud import Cloud
+from tests.contracts.inference_stub import InferenceStub
+from tests.infra.endpoint.account import IMAGE, Account
+from tests.infra.endpoint.test_commands import Imagine, imagine
+from tests.infra.sagemaker.standing_region import STUB_TRAINER, standing_region
+from tests.infra.training.conftest import pictures, release_base, store_of, wait
+from tests.packaging.model_files import checkpoint
+
+__all__ = ["imagine", "pictures"]
 
 SCOPE = Scope(stage="dev", account="123456789012", region="us-east-1", models="models")
 PREFIXES = {
@@ -26,6 +35,8 @@ PREFIXES = {
 RENAMED = {
     "s3:ListObjectsV2": "s3:ListBucket",
     "s3:HeadObject": "s3:GetObject",
+    "s3:CopyObject": "s3:PutObject",
+    "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
     "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification",
 }
 """Where an action has another name than its operation (service authorization reference)."""
@@ -51,40 +62,19 @@ UNCALLED: dict[str, str] = {
     "ecr:InitiateLayerUpload": "docker push",
     "ecr:PutImage": "docker push",
     "ecr:UploadLayerPart": "docker push",
-    # commands that this test does not run
+    # what this test does not come to
     "application-autoscaling:DeleteScalingPolicy": "the fix that imagine doctor prints",
-    "application-autoscaling:DeleteScheduledAction": "imagine endpoint schedule",
-    "application-autoscaling:PutScheduledAction": "imagine endpoint warm",
-    "ecr:BatchGetImage": "imagine doctor",
-    "ecr:GetDownloadUrlForLayer": "imagine doctor",
-    "iam:SimulatePrincipalPolicy": "imagine doctor",
+    "ecr:GetDownloadUrlForLayer": "imagine doctor, for an image without an index",
     "iam:UpdateAssumeRolePolicy": "imagine endpoint apply, where somebody changed the role",
-    "logs:FilterLogEvents": "imagine endpoint logs",
-    "logs:GetLogEvents": "imagine image push --codebuild, imagine train",
-    "s3:AbortMultipartUpload": "imagine models upload",
-    "s3:DeleteObject": "imagine models remove",
-    "s3:GetBucketLocation": "imagine doctor",
-    "s3:GetBucketNotification": "imagine doctor",
-    "s3:GetObject": "imagine endpoint test",
-    "s3:ListBucket": "imagine models list",
-    "s3:ListBucketMultipartUploads": "imagine models upload",
-    "s3:ListMultipartUploadParts": "imagine models upload",
-    "sagemaker:CreateTrainingJob": "imagine train",
-    "sagemaker:DescribeTrainingJob": "imagine train",
-    "sagemaker:ListEndpoints": "imagine doctor",
-    "sagemaker:ListTrainingJobs": "imagine train",
+    "iam:SimulatePrincipalPolicy": "imagine doctor; answered before it is noted here",
+    "logs:GetLogEvents": "imagine image push --codebuild and imagine train, once there is a line",
     "sagemaker:StopTrainingJob": "imagine train --stop",
-    "sagemaker:UpdateEndpoint": "imagine endpoint update",
-    "servicequotas:ListAWSDefaultServiceQuotas": "imagine quota",
-    "servicequotas:ListRequestedServiceQuotaChangeHistory": "imagine quota",
-    "servicequotas:ListServiceQuotas": "imagine quota",
-    "servicequotas:RequestServiceQuotaIncrease": "imagine quota request",
-    "sns:GetTopicAttributes": "imagine doctor",
-    "sns:ListSubscriptionsByTopic": "imagine doctor",
-    "ssm:GetParameter": "imagine doctor",
-    "ssm:GetParameters": "imagine doctor",
-    "ssm:PutParameter": "the fix that imagine doctor prints",
-    "cloudformation:DescribeStacks": "every verb, to find the stage",
+    "servicequotas:ListAWSDefaultServiceQuotas": "imagine quota, for one that was never changed",
+    "s3:AbortMultipartUpload": "imagine models upload, of a large file",
+    "s3:DeleteObject": "imagine models remove",
+    "s3:ListMultipartUploadParts": "imagine models upload, of a large file",
+    "ssm:GetParameter": "imagine secrets",
+    "ssm:PutParameter": "imagine secrets",
 }
 """Allowed, and not called here: by what it is needed."""
 
@@ -102,32 +92,72 @@ def called(account: Account) -> set[str]:
     return names - ANYBODY
 
 
+@pytest.fixture
+def account(container: InferenceStub, tmp_path: Path) -> Iterator[Account]:
+    """Also with trainings, and a release to train with."""
+    with standing_region(Cloud(), container_url=container.url, trainer=STUB_TRAINER) as stand:
+        account = Account(stand=stand)
+        release_base(store_of(account), checkpoint(tmp_path / "base.safetensors"))
+        account["iam"].meta.events.register("before-call.iam.SimulatePrincipalPolicy", all_allowed)
+        account.calls.clear()
+        yield account
+
+
+def all_allowed(**_: object) -> tuple[SimpleNamespace, dict[str, list[str]]]:
+    """The answer to a simulation, which moto does not know."""
+    return SimpleNamespace(status_code=200, headers={}), {"EvaluationResults": []}
+
+
+TRAIN = ("train", "blue", "--name", "blue", "--base", "emoji", "--licence", "MIT", "--steps", "2")
+LINES: tuple[tuple[str, ...], ...] = (
+    ("endpoint", "plan"),
+    ("endpoint", "apply", "--yes"),
+    ("endpoint", "status"),
+    ("endpoint", "warm", "30m", "--yes"),
+    ("endpoint", "schedule", "mon-fri 09:00-18:00 Europe/Berlin", "--yes"),
+    ("endpoint", "schedule", "off"),
+    ("endpoint", "sleep", "--yes"),
+    ("endpoint", "cost", "--refresh"),
+    ("endpoint", "logs"),
+    ("quota", "request", "--yes"),
+    ("doctor",),
+    ("image", "push", "--codebuild", "--dry-run"),
+    (*TRAIN, "--image", IMAGE, "--yes"),
+)
+"""What a person types, from a deployed stage on."""
+
+
 def live(account: Account) -> None:
-    """An endpoint from nothing to a picture asked for and to nothing; an image built in the account."""
+    """Every line, other settings, a picture, a build in the account, and everything removed."""
     account["logs"].create_log_group(logGroupName="/aws/sagemaker/other")
     account.calls.clear()
-    account.apply()
+    for line in LINES:
+        cli.main(list(line))
     account.apply(account.goal(idle_minutes=20, backlog_target=2, engine="webui"))
-    read_status(
-        "imagine-dev", account, region="us-east-1", variant="AllTraffic", now=account.stand.region.now()
-    )
     submit("imagine-dev", account, {"task": "text-to-image"}, EndpointSettings())
-    delete(account.place, account, waits=account.waits)
     registry = Registry(account)
     address = registry.ensure("imagine-embedded", tags={})
     order = Order(source=Source(recipe=RECIPES["embedded"]), repository="imagine-embedded", address=address)
     place = replace(account.place, account=account.stand.cloud.account_id)
     CodeBuild(clients=account, place=place, told=lambda _: None, pause=account.stand.advance).push([order])
     registry.held("imagine-embedded")
+    cli.main(["endpoint", "delete", "--all", "--yes"])
 
 
-def test_what_is_called_is_allowed_and_what_is_allowed_is_called(account: Account):
+def test_what_is_called_is_allowed_and_what_is_allowed_is_called(
+    imagine: Imagine, account: Account, pictures: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(time, "sleep", lambda seconds: wait(account, seconds))
+    monkeypatch.setenv("IMAGINE_MODELS", f"s3://{account.stand.bucket}/models")
+    account.quotas.applied["ml.g5.xlarge for spot training job usage"] = 0.0
+    (tmp_path / "endpoint.toml").write_text(f'model = "{account.goal().settings.model}"\nimage = "{IMAGE}"\n')
     live(account)
     rights, calls = allowed(Part.ENDPOINT, Part.IMAGE), called(account)
 
     assert calls - rights == set(), "called and not allowed"
     assert rights - calls - UNCALLED.keys() == set(), "allowed, and nobody says why"
     assert UNCALLED.keys() - rights == set(), "explained, and not allowed"
+    assert UNCALLED.keys() & calls == set(), "called, and needs no explanation"
 
 
 def test_no_action_has_a_star_and_few_resources_are_everything():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.instance_prices import price_of
+from bot.domain.instance_prices import LookedUp, price_of
 from bot.domain.warm_times import (
     DAYS,
     OfficeHours,
@@ -101,9 +101,8 @@ def test_the_week_wraps():
 def test_a_price_says_what_it_rests_on():
     assert price_of("ml.g6.xlarge", region="us-east-1").of(2) == "about $2.25 (us-east-1 prices of 2026-08)"
     assert "may differ" in price_of("ml.g6.xlarge", region="eu-central-1").of(1)
-    assert (
-        price_of("ml.g6.xlarge", region="eu-central-1", known={"ml.g6.xlarge": 1.5})
-        .of(2)
-        .startswith("about $3.00")
-    )
+    known = LookedUp(region="eu-central-1", day="2026-11-28", hourly={"ml.g6.xlarge": 1.5})
+    looked_up = price_of("ml.g6.xlarge", region="eu-central-1", known=known)
+    assert looked_up.of(2) == "about $3.00 (eu-central-1 prices of 2026-11-28)"
+    assert price_of("ml.g6.xlarge", region="us-east-1", known=known).hourly == 1.127, "of another region"
     assert "unknown amount" in price_of("ml.new.huge", region="us-east-1").of(1)
