@@ -1,5 +1,6 @@
 """`imagine models …` as a person types it, against an AWS account in this process."""
 
+import io
 import json
 from dataclasses import dataclass, field
 
@@ -38,6 +39,13 @@ class Account:
     def where(self):
         named = ["--at", self.place, "--owner", self.cloud.account_id]
         return [*named, "--endpoint-url", self.url, "--region", "us-east-1"]
+
+
+class Keyboard(io.StringIO):
+    """What a person types at a terminal."""
+
+    def isatty(self):
+        return True
 
 
 def typed(capsys, *words):

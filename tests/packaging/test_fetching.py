@@ -9,18 +9,23 @@ import threading
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from safetensors.numpy import save
 
 from model_packaging.errors import FetchRefused, WrongPlace
 from model_packaging.fetching import Limits, fetch, put_in_place, source_named, target_of
 from model_packaging.https_client import HttpsClient, Token, checked, public_address
 from model_packaging.kinds import Kind
+from model_packaging.models_toml import read_notes
+from tests.packaging.commands import Keyboard, typed
 
-BODY = bytes(range(256)) * 2000
+WEIGHTS = np.random.default_rng(3).standard_normal((2000, 128)).astype("float16")
+BODY = save({"lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight": WEIGHTS})
 DIGEST = hashlib.sha256(BODY).hexdigest()
 HOSTS = ("huggingface.co", "civitai.com", "cdn.example.com", "inside.example.com")
 ADDRESSES = {host: ["93.184.215.14"] for host in HOSTS} | {"inside.example.com": ["10.0.0.7"]}
@@ -183,6 +188,76 @@ def test_a_file_above_the_cap_is_not_begun(client, tmp_path):
     with pytest.raises(FetchRefused) as refused:
         fetch(client, offer, tmp_path / "x.safetensors", limits=Limits(most_bytes=1000))
     assert refused.value.reason == "too_large"
+
+
+@pytest.fixture
+def typing(client, monkeypatch, capsys, tmp_path):
+    """`imagine models fetch …` into a folder, with the stand-in for the network."""
+    monkeypatch.setattr("infra.commands.models.fetch.system_client", lambda: client)
+    return partial(typed, capsys, "models", "fetch", "--folder", tmp_path)
+
+
+def test_fetch_shows_size_and_licence_and_asks(typing, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdin", Keyboard("y\n"))
+    told = typing("civitai:12")
+    assert told.status == 0, told.err
+    assert "civitai" in told.err
+    assert (
+        f"512 kB, licence civitai: non-commercial, to {tmp_path}/Lora/ink.safetensors. Fetch it?" in told.err
+    )
+    assert "forbids commercial use" in told.err
+    assert told.out == f"{tmp_path}/Lora/ink.safetensors\n"
+    notes = read_notes(tmp_path).files["Lora/ink.safetensors"]
+    assert notes == {"licence": "civitai: non-commercial", "trigger_words": ("ink wash",)}
+
+
+def test_fetch_writes_over_nothing(typing, tmp_path):
+    assert typing("civitai:12", "--yes").status == 0
+    told = typing("civitai:12", "--yes")
+    assert told.status == 1
+    assert f"{tmp_path}/Lora/ink.safetensors is there already" in told.err
+
+
+def test_fetch_asks_for_a_licence_that_nobody_states(typing, tmp_path, monkeypatch):
+    line = ["https://cdn.example.com/pen.safetensors", "--kind", "lora"]
+    refused = typing(*line, "--yes")
+    assert refused.status == 1
+    assert "pen.safetensors states no licence" in refused.err
+    monkeypatch.setattr("sys.stdin", Keyboard("MIT\ny\n"))
+    told = typing(*line)
+    assert (told.status, told.out) == (0, f"{tmp_path}/Lora/pen.safetensors\n")
+    assert "nobody states its checksum" in told.err
+
+
+def test_fetch_refuses_a_licence_that_the_team_forbids(typing, tmp_path, monkeypatch):
+    monkeypatch.setenv("IMAGINE_FORBID_NON_COMMERCIAL", "on")
+    told = typing("hf:org/repo/x.safetensors", "--kind", "lora", "--yes")
+    assert told.status == 1
+    assert "forbids commercial use" in told.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_fetch_does_not_keep_in_its_place_what_verify_refuses(typing, tmp_path):
+    told = typing("hf:org/repo/x.safetensors", "--kind", "checkpoint", "--licence", "MIT", "--yes", "--json")
+    assert told.status == 1
+    assert "it is a lora, not what Stable-diffusion/ holds" in told.json["reason"]
+    assert not (tmp_path / "Stable-diffusion/x.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "fix"),
+    [
+        (["https://cdn.example.com/x.safetensors"], "give --kind"),
+        (["ftp://example.com/x"], "only https:// addresses"),
+        (["civitai:12", "--max-gb", "0.0001"], "see --max-gb"),
+        (["hf:org"], "write hf:organisation/repository/file"),
+        (["https://cdn.example.com/x.txt", "--kind", "lora"], "no model file"),
+    ],
+)
+def test_fetch_says_what_to_give_instead(typing, tmp_path, line, fix):
+    told = typing(*line, "--licence", "MIT", "--yes")
+    assert told.status == 1
+    assert fix in told.err
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from model_packaging.packing import annotated, describe, read_folder
 from model_packaging.releases import list_releases, newest, read_catalogue
 from model_packaging.upload import make_release
 from tests.aws.cloud import Cloud
-from tests.packaging.commands import Account, typed
+from tests.packaging.commands import Account, Keyboard, typed
 from tests.packaging.model_files import lora, model_folder
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -273,11 +273,6 @@ def test_remove_asks_first(account, first, capsys, monkeypatch):
     assert f"Remove {first} (1.1 MB)" in told.err
     assert "Nobody is here to answer: say --yes" in told.err
     assert len(list_releases(account.store)) == 1
-
-
-class Keyboard(io.StringIO):
-    def isatty(self):
-        return True
 
 
 @pytest.mark.parametrize("answer", ["y\n", "YES\n"])
