@@ -10,7 +10,7 @@ from typing import cast
 
 from bot.aws.clients import Clients
 from bot.aws.dynamo_cells import DynamoCells
-from bot.domain.errors import BotError, Refused
+from bot.domain.errors import BotError, Refused, Rejected
 from bot.http_api import keys
 from bot.http_api.keys import LONGEST_NAME, MOST_KEYS, ApiKey
 from bot.local.database import Database
@@ -19,6 +19,7 @@ from bot.local.system import SecretIds, SystemClock
 from bot.ports import Cells
 from infra.commands.endpoint.shared import Context, Parsers, add_options
 from infra.commands.outcome import telling
+from infra.endpoint.errors import NotDeployed
 from infra.endpoint.place import endpoint_name
 
 SEEN_WITHIN = 60
@@ -103,10 +104,9 @@ def run_revoke(arguments: argparse.Namespace) -> int:
 def _cells(arguments: argparse.Namespace) -> Iterator[Cells]:
     """The shared rows, also while the bot runs: every write is fenced."""
     if arguments.home is None:
-        clients = cast(
-            "Clients", Context(arguments).clients
-        )  # the adapter only asks for a client by its name
-        yield DynamoCells(clients, table=endpoint_name(arguments.stage), ids=SecretIds())
+        clients = cast("Clients", Context(arguments).clients)  # only asked for a client by its name
+        with _deployed(arguments.stage):
+            yield DynamoCells(clients, table=endpoint_name(arguments.stage), ids=SecretIds())
         return
     arguments.home.mkdir(parents=True, exist_ok=True)
     database = Database(arguments.home / "jobs.sqlite")
@@ -114,6 +114,18 @@ def _cells(arguments: argparse.Namespace) -> Iterator[Cells]:
         yield SqliteCells(database)
     finally:
         database.close()
+
+
+@contextmanager
+def _deployed(stage: str) -> Iterator[None]:
+    try:
+        yield
+    except Rejected as no:
+        if no.code != "ResourceNotFoundException":
+            raise
+        raise NotDeployed(
+            f"stage {stage} is not deployed here; run imagine deploy --stage {stage} first"
+        ) from no
 
 
 @contextmanager

@@ -59,6 +59,14 @@ def test_the_function_that_slack_waits_for_loads_nothing_but_its_own():
     assert inside(modules, {"bot.local"}) <= PURE
 
 
+@pytest.mark.parametrize("name", ["api", "authorizer"])
+def test_the_functions_of_the_http_api_load_neither_slack_nor_pictures_of_their_own_accord(name):
+    modules = loaded(name)
+
+    assert inside(modules, NEVER | {"PIL", "bot.imaging", "bot.local.database", "numpy", "tomllib"}) == set()
+    assert inside(modules, {"bot.local"}) <= PURE
+
+
 @pytest.mark.parametrize("name", ["worker", "result", "failure", "sweep", "admin"])
 def test_no_function_loads_what_is_not_in_its_zip(name):
     modules = loaded(name)
