@@ -14,7 +14,7 @@ DAY = re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\+00:00)?")
 
 
 def hold(name: str, printed: str, *, known_as: Mapping[str, str], page: Path = GUIDE) -> None:
-    """The block between `begin name` and `end name` is `printed`, with changing names as the page has them."""
+    """The block between `begin name` and `end name` is `printed`, its changing names as the page has them."""
     wanted = (
         f"<!-- begin {name} -->\n```text\n{_settled(printed, known_as).rstrip()}\n```\n<!-- end {name} -->"
     )
