@@ -17,9 +17,20 @@ def test_the_access_log_says_what_happened_and_neither_who_asked_nor_what(stack)
     (stage,) = stack.of_type("AWS::ApiGatewayV2::Stage").values()
     written = json.loads(stage["AccessLogSettings"]["Format"])
 
-    assert written.keys() == {"requestId", "time", "route", "status", "milliseconds", "bytes", "error"}
+    assert written.keys() == {
+        "requestId",
+        "time",
+        "route",
+        "status",
+        "milliseconds",
+        "bytes",
+        "integration",
+        "error",
+    }
     told = stage["AccessLogSettings"]["Format"]
-    assert not any(word in told for word in ("identity", "path", "body", "querystring", "authorizer"))
+    assert not any(
+        word in told for word in ("identity", "path", "body", "querystring", "Message", "authorizer")
+    )
 
 
 def test_only_these_ways_lead_in(stack):
