@@ -42,7 +42,7 @@ class Authorizer:
     """A Lambda authorizer with simple responses: lets a key's owner through and tells the API its id.
 
     Only where the team puts it before the routes; by default the API looks at the key itself
-    (docs/adr/0019-the-api-checks-its-keys.md).
+    (docs/adr/0021-the-api-checks-its-keys.md).
     """
 
     def __init__(self, keys: Keys, journal: Journal) -> None:

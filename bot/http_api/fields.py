@@ -225,7 +225,7 @@ def _error(at: str, detail: str, fix: str) -> FieldError:
     return FieldError(field=at, detail=detail, fix=fix)
 
 
-def _is_finite(value: float) -> bool:
+def _is_finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 

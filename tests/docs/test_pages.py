@@ -27,7 +27,7 @@ SECTIONS = {
 }
 RECIPES = ("A new flag", "A new control", "A new admin command", "A new engine", "A new setting")
 REPOSITORY_PATH = re.compile(r"`((?:bot|container|infra|tests|docs|requirements)/[\w./-]+)`")
-PLANNED = {"bot/aws", "bot/http_api"}
+PLANNED = {"bot/aws"}
 ADR_SECTIONS = ["Context", "Decision", "Consequences"]
 
 
