@@ -7,7 +7,7 @@ UV_COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-versi
 	--no-emit-index-url --no-emit-find-links --no-header --override requirements/without-torch.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check lint types imports gates unit bench docs screenshots lock image-smoke clean browser-deps
+.PHONY: help demo test quick check lint types imports gates rehearse unit bench docs screenshots lock image-smoke clean browser-deps
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ imports: $(VENV)/test.stamp
 gates: .venv-gates/gates.stamp ## look at serverless.yml as CloudFormation gets it: cfn-lint, checkov, IAM actions
 	@.venv-gates/bin/python -m infra.template_gates
 
+rehearse: $(VENV)/test.stamp .venv-rehearsal/rehearsal.stamp node_modules/.package-lock.json ## deploy the service on this machine and drive it (docs/rehearsal.md)
+	@$(BIN)/python -m infra.rehearsal && $(BIN)/python -m pytest -q tests/rehearsal
+
 unit: $(VENV)/test.stamp
 	@$(BIN)/python -m pytest -q tests/unit
 
@@ -55,13 +58,14 @@ lock: ## write requirements/*.txt anew from requirements/*.in (needs uv)
 	@for part in bot cli container diffusers demo; do \
 		$(UV_COMPILE) -c requirements/test.txt requirements/$$part.in -o requirements/$$part.txt || exit 1; done
 	@$(UV_COMPILE) requirements/gates.in -o requirements/gates.txt
+	@$(UV_COMPILE) --python-version 3.13 requirements/rehearsal.in -o requirements/rehearsal.txt
 	@$(UV_COMPILE) --no-universal --python-platform x86_64-manylinux_2_28 requirements/cuda.in -o requirements/cuda.txt
 
 image-smoke: $(VENV)/test.stamp ## build the images on a Debian base and draw with them (root; installs buildah, debootstrap)
 	@$(BIN)/python -m infra.image_smoke $(RECIPES)
 
 clean: ## remove the environment and everything the demo wrote
-	@rm -rf $(VENV) .venv-gates var out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-gates .venv-rehearsal node_modules var out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/python.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say make PYTHON=python3.12")'
@@ -88,4 +92,13 @@ $(VENV)/test.stamp: requirements/test.txt requirements/torch.txt $(VENV)/demo.st
 .venv-gates/gates.stamp: requirements/gates.txt
 	@$(PYTHON) -m venv .venv-gates
 	@.venv-gates/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/gates.txt
+	@touch $@
+
+.venv-rehearsal/rehearsal.stamp: requirements/rehearsal.txt $(VENV)/demo.stamp
+	@python=$$($(BIN)/python -m infra.rehearsal.interpreter $(PYTHON_OF_FUNCTIONS)) && $$python -m venv .venv-rehearsal
+	@.venv-rehearsal/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/rehearsal.txt
+	@touch $@
+
+node_modules/.package-lock.json: package-lock.json
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

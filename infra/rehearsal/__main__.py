@@ -31,10 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _interrupt)
-    shutil.rmtree(LOGS, ignore_errors=True)
+    shutil.rmtree(options.logs, ignore_errors=True)
     rows = Rows()
     try:
-        with _stage(options.python) as stage:
+        with _stage(options.python, logs=options.logs) as stage:
             _play(stage, rows)
     except KeyboardInterrupt:
         print("interrupted; everything that was started is ended")
@@ -54,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
         default=PYTHON,
         help="runs the emulator and the functions (default: %(default)s)",
     )
+    parser.add_argument(
+        "--logs", type=Path, default=LOGS, help="folder of logs and recorded calls (default: %(default)s)"
+    )
     return parser
 
 
@@ -70,12 +73,12 @@ def _play(stage: Stage, rows: Rows) -> None:
         for chapter in CHAPTERS:
             chapter(stage, rows)
     except Exception:
-        print(*facts(stage), f"  logs: {LOGS}", sep="\n", file=sys.stderr)
+        print(*facts(stage), f"  logs: {stage.report.parent}", sep="\n", file=sys.stderr)
         raise
 
 
 @contextmanager
-def _stage(python: Path) -> Iterator[Stage]:
+def _stage(python: Path, *, logs: Path) -> Iterator[Stage]:
     """Everything is ended and every trace but the logs is gone when the block ends."""
     signing = Signing()
     with (
@@ -83,7 +86,7 @@ def _stage(python: Path) -> Iterator[Stage]:
         LocalSlack(bot_transport=signing, clock=PatientClock()) as slack,
         httpx.Client(timeout=30) as http,
         standing_region(
-            Path(home), logs=LOGS, python=python, functions={"SLACK_API_URL": slack.api_url}
+            Path(home), logs=logs, python=python, functions={"SLACK_API_URL": slack.api_url}
         ) as region,
     ):
         install_with(slack, new_token())
@@ -95,7 +98,7 @@ def _stage(python: Path) -> Iterator[Stage]:
             environment={**inherited(), **region.environment, "PYTHONPATH": str(ROOT)},
             clients=Clients(region),
             http=http,
-            report=LOGS / "calls.json",
+            report=logs / "calls.json",
         )
         try:
             yield stage

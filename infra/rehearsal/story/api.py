@@ -34,7 +34,8 @@ def play(stage: Stage, rows: Rows) -> None:
             raise NotSeen("a second job")
     with rows("HTTP API: webui's body, and the seed's"):
         client.drawn({"prompt": "a red apple", "steps": 10}, form="webui")
-        client.drawn({"task": "text-to-image", "prompt": "a red apple"}, form="sagemaker")
+        payload = {"prompt": "a red apple", "steps": 10, "seed": 8}
+        client.drawn({"task": "text-to-image", "txt2img_payload": payload}, form="sagemaker")
     with rows("HTTP API: callback, refused once, signed") as row:
         row.fact = _called_back(stage, client, str(made["callback_secret"]))
     with rows("HTTP API: list, cancel, models, openapi.json") as row:
