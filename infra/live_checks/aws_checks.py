@@ -128,9 +128,8 @@ def one_time_gone(site: AwsSite, undo: ExitStack) -> Verdict:
 
 def failure_name(site: AwsSite, undo: ExitStack) -> Verdict:
     told = site.invoke(undo, name=_unique(), body=NONSENSE)
-    where = told.get("FailureLocation", "")
-    waited = site.until(lambda: bool(where) and site.there(where), patience=COLD)
-    if waited is None:
+    where, waited = told.get("FailureLocation", ""), site.answered(told)
+    if waited is None or not where or not site.there(where):
         return failed(f"nothing lies at the FailureLocation that was told ({_tail(where) or 'none'})")
     said = passed if where.endswith("-error.out") else failed
     return said(f"it lies at FailureLocation after {waited:.0f} s; its name ends in {_tail(where)}")
@@ -139,10 +138,9 @@ def failure_name(site: AwsSite, undo: ExitStack) -> Verdict:
 def output_name(site: AwsSite, undo: ExitStack) -> Verdict:
     name, asleep = _unique(), site.instances() == 0
     told = site.invoke(undo, name=name)
-    where = told["OutputLocation"]
-    waited = site.until(lambda: site.there(where), patience=COLD)
-    if waited is None:
-        return failed("no output within half an hour; imagine logs endpoint")
+    where, waited = told["OutputLocation"], site.answered(told)
+    if waited is None or not site.there(where):
+        return failed("no output, or a failure instead, within half an hour; imagine logs endpoint")
     wanted = f"{site.place.outputs}{FOLDER}/{name}.out"
     said = passed if where == wanted else failed
     return said(f"{_tail(where)} after {waited:.0f} s, {'from no instance' if asleep else 'awake'}")
@@ -150,11 +148,11 @@ def output_name(site: AwsSite, undo: ExitStack) -> Verdict:
 
 def inference_id_twice(site: AwsSite, undo: ExitStack) -> Verdict:
     name = _unique()
-    first = site.invoke(undo, name=name)["OutputLocation"]
-    second = site.invoke(undo, name=f"{name}b", InferenceId=f"{FOLDER}.{name}")["OutputLocation"]
-    if site.until(lambda: site.there(first), patience=COLD) is None:
+    first = site.invoke(undo, name=name)
+    second = site.invoke(undo, name=f"{name}b", InferenceId=f"{FOLDER}.{name}")
+    if site.answered(first) is None:
         return failed("the first request brought nothing")
-    drawn = site.until(lambda: site.there(second), patience=300.0) is not None
+    drawn = site.answered(second, patience=300.0) is not None
     return measured(f"the same InferenceId twice is drawn {'twice' if drawn else 'once'}")
 
 
@@ -178,8 +176,7 @@ def backlog_at_zero(site: AwsSite, undo: ExitStack) -> Verdict:
 def expiry_silent(site: AwsSite, undo: ExitStack) -> Verdict:
     site.asleep(undo)
     told = site.invoke(undo, name=_unique(), RequestTTLSeconds=TTL)
-    places = [place for place in (told["OutputLocation"], told.get("FailureLocation")) if place]
-    found = site.until(lambda: any(site.there(place) for place in places), patience=TTL * 5.0)
+    found = site.answered(told, patience=TTL * 5.0)
     if found is None:
         return passed(f"nothing lies anywhere {TTL * 4} s after its time was over")
     return failed(f"an object lies there {found:.0f} s after the submission")

@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bot.aws.clients import ServiceClients
+from infra.endpoint.drawing import request_for
 from infra.endpoint.place import VARIANT, Place
 from infra.endpoint.wanted import DIMENSION
 from infra.live_checks.check import NotNow
@@ -23,7 +24,7 @@ LOOK = 10.0
 COLD = 30 * 60.0
 """Seconds within which an endpoint that sleeps has drawn."""
 
-PICTURE: Mapping[str, object] = {"prompt": "a red apple", "steps": 1, "width": 256, "height": 256, "n": 1}
+PICTURE = json.dumps(request_for("a red apple", side=256)).encode()
 NONSENSE = b'{"prompt": 7}'
 FOLDER = "smoke"
 
@@ -84,10 +85,14 @@ class AwsSite:
     def invoke(
         self, undo: ExitStack, *, name: str, body: bytes | None = None, **changed: Any
     ) -> Mapping[str, Any]:
-        """Hand a request in; its objects are removed in the end. `name` is the output's, unique in a run."""
+        """Hand a request in; its objects are removed in the end. `name` is the output's, unique in a run.
+
+        Raises NotNow without an endpoint.
+        """
+        self.endpoint()
         sent = {
             "EndpointName": self.place.name,
-            "Body": body or json.dumps(PICTURE).encode(),
+            "Body": body or PICTURE,
             "ContentType": "application/json",
             "InferenceId": f"{FOLDER}.{name}",
             "Filename": f"{name}.out",
@@ -113,6 +118,11 @@ class AwsSite:
         """Whether an `s3://` object is there."""
         return self.read(location) is not None
 
+    def answered(self, told: Mapping[str, Any], *, patience: float = COLD) -> float | None:
+        """Seconds until an invocation's output or failure was there, None for neither."""
+        places = [place for place in (told["OutputLocation"], told.get("FailureLocation")) if place]
+        return self.until(lambda: any(self.there(place) for place in places), patience=patience)
+
     def read(self, location: str) -> bytes | None:
         bucket, _, key = location.removeprefix("s3://").partition("/")
         try:
@@ -129,6 +139,7 @@ class AwsSite:
 
     def asleep(self, undo: ExitStack) -> None:
         """Have no instance, and none started, until the check is over. Raises NotNow when some run on."""
+        self.endpoint()
         scaling = self.clients["application-autoscaling"]
         found = scaling.describe_scalable_targets(
             ServiceNamespace="sagemaker", ResourceIds=[self.target["ResourceId"]]

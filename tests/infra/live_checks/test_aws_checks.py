@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
+from container.serving.pattern_engine import PatternEngine
 from infra import cli
 from infra.commands import smoke
 from infra.commands.endpoint import shared
 from infra.endpoint.deletion import delete
 from infra.live_checks.aws_checks import AWS_CHECKS, UNCHECKED
-from infra.live_checks.aws_site import NONSENSE
+from infra.live_checks.aws_site import NONSENSE, PICTURE
 from infra.live_checks.check import State
 from infra.live_checks.runner import Run, chosen, run_checks
 from infra.local.sagemaker.rules import ASSUMPTIONS, RULES, Sure
+from tests.container.served import serving
 from tests.contracts.inference_stub import InferenceStub, running_stub
 from tests.infra.live_checks.conftest import Deployed, InRegion, deployed_stage
 
@@ -104,10 +106,9 @@ def test_a_claim_that_is_wrong_fails(deployed: Deployed, check: str, harm: Any, 
 def test_without_an_endpoint_a_check_says_what_it_needs(deployed: Deployed):
     delete(deployed.account.place, deployed.account, waits=deployed.account.waits)
 
-    (finding,) = run(deployed, "output-name").findings
-
-    assert finding.verdict.state is State.NOT_RUN
-    assert "imagine endpoint apply --stage dev" in finding.verdict.what
+    for finding in run(deployed, "output-name", "failure-name", "new-config", "expiry-silent").findings:
+        assert finding.verdict.state is State.NOT_RUN
+        assert "imagine endpoint apply --stage dev" in finding.verdict.what
 
 
 @pytest.mark.parametrize("check", ["expiry-silent", "queue-outlives-update"])
@@ -147,3 +148,12 @@ def test_ids_are_unique_and_prices_honest():
     assert {check.id for check in AWS_CHECKS if check.id in SLEEPY and check.minutes} == SLEEPY - {
         "expiry-silent"
     }
+
+
+def test_what_the_checks_send_is_what_a_container_draws_and_refuses():
+    with serving(PatternEngine()) as client:
+        answers = {body: client.post("/invocations", content=body) for body in (PICTURE, NONSENSE)}
+
+    assert answers[PICTURE].status_code == 200
+    assert answers[PICTURE].json()["images"]
+    assert answers[NONSENSE].status_code == 400
