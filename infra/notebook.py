@@ -18,7 +18,7 @@ CELLS = (
 
 Makes the SageMaker endpoint of a stage, draws with it, changes it and takes it away. It runs by itself in
 SageMaker Studio: role and region come from the session, the bucket from the stage, which is deployed first
-(`imagine deploy`).
+(`imagine deploy`). Where SageMaker may not take the session's role, the endpoint gets one of its own.
 
 {STAND_IN}""",
     ),
@@ -40,10 +40,14 @@ import time
 import boto3
 
 from infra.cli import main as imagine
+from infra.endpoint.clients import AwsClients
+from infra.endpoint.studio import studio_session
 
 STAGE = os.environ.get("IMAGINE_STAGE", "dev")
 session = boto3.Session()
-print("region", session.region_name, "stage", STAGE)""",
+here = studio_session(AwsClients(), stage=STAGE)
+print("region", here.region, "stage", STAGE, "bucket", here.bucket)
+print("role", here.role or "made by apply")""",
     ),
     (
         "markdown",
@@ -56,7 +60,7 @@ The trial needs no GPU and no model. For the real thing write `model = "s3://…
         """from pathlib import Path
 
 if not Path("endpoint.toml").exists():
-    Path("endpoint.toml").write_text('profile = "trial"\\n')
+    Path("endpoint.toml").write_text('profile = "trial"\\n' + here.settings)
 assert imagine(["endpoint", "apply", "--stage", STAGE, "--yes"]) == 0""",
     ),
     ("markdown", "## Test with pictures"),

@@ -28,7 +28,7 @@ STAYS = (
     "the image in ECR (imagine image push keeps three)",
     "pictures and results in the stage's bucket, until their days are over",
     "the endpoint's log, until its days are over",
-    "everything that imagine deploy made (npx osls remove)",
+    "everything that imagine deploy made (imagine remove)",
 )
 """What `delete` leaves, and whose it is to remove."""
 

@@ -22,7 +22,7 @@ class Capacity:
 
     def check_quota(self, kind: str, *, used: int, wanted: int, purpose: str = "endpoint usage") -> None:
         """Raises Refusal where `wanted` more of `kind` are beyond the account's quota."""
-        quota = self.quotas.get(f"{kind} for {purpose}", self.quotas.get(kind, PLENTY))
+        quota = self.quota(kind, purpose)
         if used + wanted > quota:
             raise Refusal(
                 "ResourceLimitExceeded",
@@ -30,6 +30,10 @@ class Capacity:
                 f"utilization of {used} Instances and a request delta of {wanted} Instances. Please use AWS "
                 "Service Quotas to request an increase for this quota.",
             )
+
+    def quota(self, kind: str, purpose: str) -> int:
+        """How many of `kind` may run at once."""
+        return self.quotas.get(f"{kind} for {purpose}", self.quotas.get(kind, PLENTY))
 
     def take(self, kinds: Iterable[str]) -> str | None:
         """A machine of the first of `kinds` that is to be had; None where there is none."""

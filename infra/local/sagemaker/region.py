@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from infra.local.sagemaker.auto_scaling import AutoScaling
@@ -20,6 +21,7 @@ from infra.local.sagemaker.endpoint import AsyncEndpoint, EndpointConfig, Observ
 from infra.local.sagemaker.errors import Refusal
 from infra.local.sagemaker.hosting import Hosting, Members, Pace
 from infra.local.sagemaker.metrics import Alarms, History
+from infra.local.sagemaker.service_quotas import ServiceQuotas
 from infra.local.sagemaker.shapes import JsonService
 from infra.local.sagemaker.training import Training
 from infra.local.sagemaker.training_run import COMMAND, TrainingRun
@@ -102,6 +104,10 @@ class Region:
         )
         self._services = {
             "SageMaker": (JsonService("sagemaker"), (self.hosting, self.training)),
+            "ServiceQuotasV20190624": (
+                JsonService("service-quotas"),
+                (ServiceQuotas(self.hosting.capacity),),
+            ),
             "AnyScaleFrontendService": (JsonService("application-autoscaling"), (self.scaling,)),
         }
 
@@ -118,7 +124,7 @@ class Region:
         sent = service.read(operation, body)
         with self._turn:
             self.settle()
-            found = (getattr(answerer, _snake(operation), None) for answerer in answerers)
+            found = (getattr(answerer, xform_name(operation), None) for answerer in answerers)
             answer = next((method for method in found if method is not None), None)
             if answer is None:
                 raise Refusal("UnknownOperationException", f"{operation} is not part of the stand-in")
@@ -238,7 +244,3 @@ class Region:
         except ClientError:
             return False
         return bool(listed.get("KeyCount"))
-
-
-def _snake(operation: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation).lstrip("_")

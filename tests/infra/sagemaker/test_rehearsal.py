@@ -82,6 +82,7 @@ def test_the_trial_from_its_file_to_a_picture(
 
     told = "\n".join(printed.values())
     assert "done, 11 changes" in told
+    assert "role made by apply" in told
     assert "(256, 256)" in told
     assert "1 picture" in told
     assert "stays, and goes on billing" in told
