@@ -19,6 +19,8 @@ from bot.domain.transitions import TRANSITIONS, Transition
 from infra.endpoint.cost import drawing_month, idle_month
 from infra.endpoint.settings import KEYS, MEANINGS, PROFILES, EndpointSettings, Profile
 from infra.local.sagemaker.rules import ASSUMPTIONS, RULES
+from infra.notebook import FILE as NOTEBOOK
+from infra.notebook import outputs_of
 from infra.slack_manifest import manifest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +31,13 @@ PAGES = (
     "docs/endpoint.md",
     "docs/cost.md",
 )
+SESSION = (
+    ("apply --yes", 4),
+    ("update --yes && imagine endpoint status", 10),
+    ("delete --yes", 12),
+)
+"""Lines of a shell that do what a cell of the notebook does, and the cell's place."""
+
 BLOCK = re.compile(
     r"(?P<begin><!-- begin (?P<name>[a-z-]+) -->\n).*?(?P<end><!-- end (?P=name) -->)", re.DOTALL
 )
@@ -111,6 +120,13 @@ def drawing_cost() -> str:
     return _table(("what", "US dollars", "prices"), rows)
 
 
+def endpoint_session() -> str:
+    """What the verbs print, as the notebook's cells printed it in the stand-in region."""
+    outputs = outputs_of(NOTEBOOK.read_text(encoding="utf-8"))
+    said = ((f"$ imagine endpoint {line}", outputs[cell]) for line, cell in SESSION)
+    return "".join(f"```text\n{line}\n{text.rstrip()}\n```\n\n" for line, text in said).rstrip("\n") + "\n"
+
+
 def slack_app() -> str:
     """The app manifest for Socket Mode, to be pasted into Slack's app settings."""
     return f"{json.dumps(manifest(), indent=2, ensure_ascii=False)}\n"
@@ -124,6 +140,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "rules": rules_table,
     "assumptions": assumptions_table,
     "endpoint-keys": endpoint_keys,
+    "endpoint-session": endpoint_session,
     "idle-cost": idle_cost,
     "drawing-cost": drawing_cost,
 }
