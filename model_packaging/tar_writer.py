@@ -14,8 +14,8 @@ from typing import BinaryIO, Protocol
 from isal import igzip_threaded, isal_zlib
 
 STORED_BLOCK = 65_535
-PIECE = 64 * STORED_BLOCK
-"""Bytes to write at once: whole blocks, and fewer pieces than a `writev` takes (1,024)."""
+PIECE = 16 * STORED_BLOCK
+"""Bytes to write at once: whole blocks, few enough that a core's cache still holds them."""
 
 TAR_BLOCK = 512
 TAR_RECORD = 20 * TAR_BLOCK
