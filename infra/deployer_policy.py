@@ -24,6 +24,7 @@ class Part(StrEnum):
     SERVICE = "service"
     ENDPOINT = "endpoint"
     IMAGE = "image"
+    OPERATING = "operating"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,7 @@ def deployer_policy(scope: Scope, parts: tuple[Part, ...] = tuple(Part)) -> Told
 
 def statements_of(scope: Scope, part: Part) -> tuple[Statement, ...]:
     """Of one part."""
-    made = {Part.SERVICE: _service, Part.ENDPOINT: _endpoint, Part.IMAGE: _image}
+    made = {Part.SERVICE: _service, Part.ENDPOINT: _endpoint, Part.IMAGE: _image, Part.OPERATING: _operating}
     return tuple(made[part](scope))
 
 
@@ -232,6 +233,49 @@ def _image(scope: Scope) -> Iterator[Statement]:
         sid="BuildSource", actions=("s3:PutObject",), resources=(scope.files(scope.bucket, "in/*"),)
     )
     yield from _roles(scope, project, sid="Build", services=("codebuild.amazonaws.com",))
+
+
+def _operating(scope: Scope) -> Iterator[Statement]:
+    """What `imagine jobs`, `dlq`, `logs` and `remove` do beside what deploying needs."""
+    name = scope.name
+    lists = ("logs:DescribeLogGroups", "s3:ListAllMyBuckets", "sqs:ListQueues")
+    yield Statement(sid="OperatingLists", actions=lists, resources=("*",))
+    yield Statement(
+        sid="OperatingQueues",
+        actions=_actions(
+            "sqs",
+            "ChangeMessageVisibility DeleteMessage GetQueueAttributes GetQueueUrl ReceiveMessage SendMessage",
+        ),
+        resources=(scope.arn("sqs", f"{name}-*"),),
+    )
+    yield Statement(
+        sid="OperatingFunctions",
+        actions=_actions("lambda", "GetFunctionConfiguration InvokeFunction"),
+        resources=(scope.arn("lambda", f"function:{name}-*"),),
+    )
+    yield Statement(
+        sid="OperatingRows",
+        actions=_actions("dynamodb", "GetItem Query UpdateItem"),
+        resources=(scope.arn("dynamodb", f"table/{name}"), scope.arn("dynamodb", f"table/{name}/index/*")),
+    )
+    yield Statement(
+        sid="OperatingLogs",
+        actions=_actions("logs", "DeleteLogGroup FilterLogEvents"),
+        resources=tuple(
+            scope.arn("logs", f"log-group:{group}")
+            for group in (f"/aws/sagemaker/Endpoints/{name}*", f"/aws/lambda/{name}-*")
+        ),
+    )
+    yield Statement(
+        sid="OperatingBuckets",
+        actions=_actions("s3", "DeleteObjectVersion GetBucketTagging ListBucket ListBucketVersions"),
+        resources=(scope.files(f"{name}-*"), f"arn:{scope.partition}:s3:::{name}-*"),
+    )
+    yield Statement(
+        sid="OperatingSecrets",
+        actions=("ssm:DeleteParameters",),
+        resources=(scope.arn("ssm", f"parameter/imagine/{scope.stage}/*"),),
+    )
 
 
 def _service(scope: Scope) -> Iterator[Statement]:

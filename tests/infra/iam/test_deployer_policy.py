@@ -165,7 +165,7 @@ def test_no_action_has_a_star_and_few_resources_are_everything():
         for statement in statements_of(SCOPE, part):
             assert not any("*" in action for action in statement.actions)
             if statement.resources == ("*",):
-                assert statement.sid in {"AccessLog", "Lists", "RegistryLogin", "Template"}
+                assert statement.sid in {"AccessLog", "Lists", "OperatingLists", "RegistryLogin", "Template"}
             else:
                 assert all(":" in resource and resource != "*" for resource in statement.resources)
     assert not {"iam:AttachUserPolicy", "iam:CreateUser", "iam:PutUserPolicy"} & allowed(*Part)
