@@ -5,7 +5,18 @@ from typing import Any
 
 from bot.domain.job import Outcome
 from bot.http_api.fields import LORA_SCHEMA, body_schema, fields_of
-from bot.http_api.formats import Format
+from bot.http_api.formats import (
+    CALLBACK,
+    CLOSED,
+    EMPTY,
+    ENVELOPE,
+    IDLE,
+    PASSED_OVER,
+    READ,
+    REFUSED,
+    TASKS,
+    Format,
+)
 from bot.http_api.problems import PROBLEM_JSON, TITLES, TYPE
 from bot.http_api.views import Standing
 from bot.services.core import Policy
@@ -243,20 +254,33 @@ def _request_echo() -> Schema:
 
 
 def _webui() -> Schema:
+    """Every field that is known; what a value may be is webui's to say, and ours to refuse by name."""
+    fields: dict[str, Schema] = {name: {} for name in sorted({*READ, *IDLE, *PASSED_OVER})}
+    empty = {name: {"enum": list(EMPTY), "description": f"Empty: {why}."} for name, why in REFUSED.items()}
     return {
         "type": "object",
         "description": "format=webui: stable-diffusion-webui's txt2img or img2img body, and callback_url.",
+        "additionalProperties": False,
         "required": ["prompt"],
-        "properties": {"prompt": {"type": "string"}, "callback_url": _or_null("string")},
+        "properties": {**fields, "prompt": {"type": "string"}, CALLBACK: _or_null("string"), **empty},
     }
 
 
 def _sagemaker() -> Schema:
+    payloads = {payload: {"anyOf": [_ref("WebuiRequest"), {"enum": [None]}]} for payload in TASKS.values()}
+    closed = {name: {"enum": list(EMPTY), "description": f"Empty: {why}."} for name, why in CLOSED.items()}
     return {
         "type": "object",
         "description": "format=sagemaker: a body of the seed's /invocations, and callback_url.",
+        "additionalProperties": False,
         "required": ["task"],
-        "properties": {"task": {"enum": ["text-to-image", "image-to-image"]}},
+        "properties": {
+            **{name: {} for name in sorted(ENVELOPE)},
+            "task": {"enum": list(TASKS)},
+            CALLBACK: _or_null("string"),
+            **payloads,
+            **closed,
+        },
     }
 
 

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot import bootstrap_api
 from bot.aws.s3_links import S3Links
-from bot.domain.errors import Rejected, Unavailable
+from bot.bootstrap_aws import deployment
+from bot.domain.errors import ConfigError, Rejected, Unavailable
 from bot.functions.api import ApiFront, Authorizer
 from bot.http_api.clients import Auth, authentication
 from bot.http_api.generations import MAX_BODY
 from bot.http_api.keys import Keys
+from tests.aws.environment import environment
 from tests.aws.functions import Refusing
 from tests.unit.http_api.door import Door
 
@@ -164,6 +167,18 @@ def test_the_authorizer_lets_nobody_in_when_the_keys_cannot_be_read(door):
 
     assert authorizer(door, broken)(asked, None)["isAuthorized"] is False
     assert door.core.journal.named("keys_not_read") == [{"code": "down"}]
+
+
+def test_a_filter_that_cannot_be_imported_fails_the_start_by_name():
+    deployed = deployment("api", environment(IMAGINE_API_FILTER="no.such.module:check"))
+
+    with pytest.raises(ConfigError, match=r"IMAGINE_API_FILTER: no\.such\.module:check cannot be imported"):
+        bootstrap_api.api(deployed)
+
+
+def test_a_setting_of_the_authentication_that_is_none_fails_the_start_by_name():
+    with pytest.raises(ConfigError, match="IMAGINE_API_AUTH"):
+        deployment("api", environment(IMAGINE_API_AUTH="trust"))
 
 
 def test_a_link_opens_one_object_with_the_new_signature_and_ends(cloud):
