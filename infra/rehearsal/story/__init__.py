@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from infra.rehearsal.rows import Rows
 from infra.rehearsal.stage import Stage
-from infra.rehearsal.story import api, drawing, ending, failing, opening, recovering, steering
+from infra.rehearsal.story import api, drawing, ending, failing, opening, recovering
 
 CHAPTERS: tuple[Callable[[Stage, Rows], None], ...] = (
     opening.play,
@@ -12,7 +12,6 @@ CHAPTERS: tuple[Callable[[Stage, Rows], None], ...] = (
     api.play,
     failing.play,
     recovering.play,
-    steering.play,
     ending.play,
 )
 """In their order: later chapters use what earlier ones have set up."""

@@ -1,7 +1,7 @@
 """What is lost on the way, changed under way, or fails for a while: no job is lost, none is drawn twice."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +9,7 @@ from infra.local.slack.testing import Shown
 from infra.rehearsal.rights import roles_of
 from infra.rehearsal.rows import Rows
 from infra.rehearsal.stage import BUCKET, NAME, STAGE, NotSeen, Stage
+from infra.rehearsal.story import steering
 from infra.rehearsal.story.opening import deploy, loosen_all, until_opened
 from infra.rehearsal.workspace import install_with, new_token
 
@@ -27,28 +28,24 @@ def play(stage: Stage, rows: Rows) -> None:
         stage.imagine("dlq", "redrive", "--stage", STAGE, "--yes")
         _has_picture(stage, stage.ended(card))
     with rows("redeploy in the middle of a job"):
-        with _standing_still(stage):
-            card = stage.asked("a red apple --steps 10 --seed 24")
+        with _accepted(stage, "a red apple --steps 10 --seed 24") as waiting:
             deploy(stage, IMAGINE_DAILY_GPU_SECONDS=LIMIT)
             loosen_all(stage)
             _runs_new(stage)
-        _has_picture(stage, stage.ended(card))
+        _has_picture(stage, stage.ended(waiting()))
     with rows("rotation of both secrets in the middle of a job") as row:
-        with _standing_still(stage):
-            card = stage.asked("a red apple --steps 10 --seed 25")
+        with _accepted(stage, "a red apple --steps 10 --seed 25") as waiting:
             _rotate(stage)
-        _has_picture(stage, stage.ended(card))
-        stage.press(card, "reroll")
+        _has_picture(stage, stage.ended(waiting()))
+        stage.press(waiting(), "reroll")
         row.fact = "the new secret opens, the former one still does"
-    with rows("S3 events switched off: the sweep finds the result") as row:
-        with _without_events(stage):
-            card = stage.asked("a red apple --steps 10 --seed 26")
-            ended = stage.until(
-                lambda: stage.files(card), what="a picture that the sweep found", patience=SWEPT
-            )
-        row.fact = f"{len(ended)} picture"
     with rows("a message that nobody of ours wrote") as row:
         row.fact = _poison(stage)
+    with _without_events(stage):
+        card = stage.asked("a red apple --steps 10 --seed 26")
+        steering.play(stage, rows)  # meanwhile: the sweep's look is due a minute after the drawing began
+        with rows("S3 events switched off: the sweep finds the result"):
+            stage.until(lambda: stage.files(card), what="a picture that the sweep found", patience=SWEPT)
 
 
 def _has_picture(stage: Stage, card: Shown) -> None:
@@ -74,17 +71,17 @@ def _letters(stage: Stage) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _standing_still(stage: Stage) -> Iterator[None]:
-    """The queue wakes nobody meanwhile, so that a job stays where it was accepted."""
-    (mapping,) = stage.clients["lambda"].list_event_source_mappings(FunctionName=stage.function("worker"))[
-        "EventSourceMappings"
-    ]
-    switch = stage.clients["lambda"].update_event_source_mapping
-    switch(UUID=mapping["UUID"], Enabled=False)
+def _accepted(stage: Stage, words: str) -> Iterator[Callable[[], Shown]]:
+    """A job that no worker takes on meanwhile, for its queue wakes nobody. Gives a way to its card."""
+    functions, number = stage.clients["lambda"], len(stage.slack.messages())
+    worker = stage.function("worker")
+    (mapping,) = functions.list_event_source_mappings(FunctionName=worker)["EventSourceMappings"]
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
     try:
-        yield
+        stage.type(words)
+        yield lambda: stage.card(number)
     finally:
-        switch(UUID=mapping["UUID"], Enabled=True)
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
 
 def _runs_new(stage: Stage) -> None:
