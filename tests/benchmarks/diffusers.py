@@ -1,6 +1,9 @@
 """The diffusers engine on the embedded checkpoint: requests joined, and the engine beside diffusers itself.
 
 python -m tests.benchmarks diffusers
+
+On a CPU it draws with one thread and counts the process's own time, which other processes do not lengthen:
+with several threads the small networks measure how these wait for each other. On a GPU it is the wall's time.
 """
 
 import resource
@@ -13,11 +16,14 @@ from pathlib import Path
 import torch
 from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
 
+from container.diffusers_engine.checkpoint import open_checkpoint
 from container.diffusers_engine.engine import DiffusersEngine
 from container.diffusers_engine.loaded_model import LoadedModel
-from container.serving.engine import DrawRequest
+from container.diffusers_engine.models import default_dtype
+from container.serving.engine import DrawRequest, Model
+from container.serving.model_folder import ModelFile
 from tests.benchmarks.figures import row, single
-from tests.container.diffusers.given_models import GivenModels, engine_of, opened
+from tests.container.diffusers.given_models import GivenModels, engine_of
 
 CHECKPOINT = Path(__file__).parents[2] / "container" / "embedded" / "model.safetensors"
 STEPS = 20
@@ -27,9 +33,9 @@ _WAYS = ("engine", "diffusers")
 
 
 def main() -> None:
-    torch.set_num_threads(2)
-    print(f"torch {torch.__version__}, {_device()}, {torch.get_num_threads()} threads, float32, 64x64 pixels")
-    model = opened(CHECKPOINT)
+    torch.set_num_threads(1)
+    print(f"torch {torch.__version__}, {_device()}, {torch.get_num_threads()} thread, 64x64 pixels")
+    model = _opened()
     engine = engine_of(GivenModels(model=model))
     report_joined(engine)
     report_beside(engine, model)
@@ -69,14 +75,22 @@ def report_beside(engine: DiffusersEngine, model: LoadedModel) -> None:
 
 def _in_turn(*ways: Callable[[], object]) -> list[list[float]]:
     """Seconds of each, interleaved, after one round that is not counted."""
+    clock = time.perf_counter if torch.cuda.is_available() else time.process_time
     spent: list[list[float]] = [[] for _ in ways]
     for turn in range(ROUNDS + 1):
         for way, times in zip(ways, spent, strict=True):
-            began = time.perf_counter()
+            began = clock()
             way()
             if turn:
-                times.append(time.perf_counter() - began)
+                times.append(clock() - began)
     return spent
+
+
+def _opened() -> LoadedModel:
+    """On the GPU where there is one, in the precision the server takes there."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    file = ModelFile(path=CHECKPOINT, model=Model(name=CHECKPOINT.name))
+    return open_checkpoint(file, allow_pickle=False, device=device, dtype=default_dtype(device)).model
 
 
 def _pipeline(model: LoadedModel) -> StableDiffusionPipeline:
@@ -107,8 +121,8 @@ def _peak_mib(way: str) -> float:
 
 
 def _draw_once(way: str) -> None:
-    torch.set_num_threads(2)
-    model = opened(CHECKPOINT)
+    torch.set_num_threads(1)
+    model = _opened()
     if way == "engine":
         request = DrawRequest(prompt="a cat", width=64, height=64, steps=STEPS, seed=1)
         engine_of(GivenModels(model=model)).generate(request, on_step=_ignore)
