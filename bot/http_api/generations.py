@@ -22,7 +22,7 @@ from bot.http_api.views import PictureLinks, generation, summary, url_of
 from bot.ports import Index
 from bot.services import control
 from bot.services.core import Caller, Core
-from bot.services.intake import Order, accept
+from bot.services.intake import Accepted, Order, accept
 from bot.services.stages import stage_of
 
 MAX_BODY = 1024 * 1024
@@ -32,6 +32,9 @@ URL, KEY, DIGEST = "callback_url", "key", "body"
 """Parts of the address of a job of the API: where to call, whose key signs, which body was sent."""
 
 MOST_LISTED, LISTED = 50, 20
+ROUNDS = 4
+"""Of at most 2 s each (`intake.HARD_STOP`), inside the function's time-out."""
+
 _IDEMPOTENCY = re.compile(r"[\x21-\x7e]{1,200}")
 _JOB_ID = re.compile(r"[a-z2-7]{26}")
 
@@ -116,11 +119,24 @@ def _accept(desk: Desk, client: Client, asked: Asked, *, source: str, digest: st
         notes=asked.notes,
     )
     try:
-        accepted = accept(core, desk.caller(client), order)
+        accepted = _confirmed(core, desk.caller(client), order)
     except Refused as no:
         _forget_start(core, start, no)
         raise refusal(no, retry_after=_until_midnight(core)) from no
     return accepted.job, accepted.fresh
+
+
+def _confirmed(core: Core, caller: Caller, order: Order) -> Accepted:
+    """Accept, again where it could not be confirmed: a program asks for many at once, whose holds on the one
+    quota meet. The order names its job, so that it is taken once however often it is asked. Raises Refused.
+    """
+    for _ in range(ROUNDS - 1):
+        try:
+            return accept(core, caller, order)
+        except Refused as no:
+            if no.code != "not_confirmed":
+                raise
+    return accept(core, caller, order)
 
 
 def _address(desk: Desk, client: Client, asked: Asked, digest: str) -> Address:

@@ -126,7 +126,8 @@ def refusal(no: Refused, *, retry_after: int) -> Problem:
             headers={"retry-after": str(retry_after)},
         )
     status, detail, fix = _REFUSALS.get(no.code, _UNKNOWN)
-    waits = {"retry-after": "30"} if status == 503 else {}
+    wait = "1" if no.code == "not_confirmed" else "30"
+    waits = {"retry-after": wait} if status == 503 else {}
     return Problem(status, no.code, detail.format_map(_facts(no)), fix=fix, headers=waits)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.errors import Ambiguous, Unavailable
+from bot.domain.errors import Ambiguous, PersonMoved, Unavailable
 from bot.http_api.generations import MAX_BODY
 from bot.local.word_rules import WordRules
 from bot.services import admin
@@ -224,6 +224,32 @@ def test_a_store_that_fails_is_503_and_never_says_what_was_asked(error):
     assert answer.status == 503
     assert "fox" not in answer.body.decode()
     assert not any("fox" in json.dumps(fields) for _, fields in core.journal.events)
+
+
+class Contended:
+    """Jobs of which the first writes meet another one of the same key."""
+
+    def __init__(self, jobs, *, times):
+        self._jobs, self._left = jobs, times
+
+    def __getattr__(self, name):
+        return getattr(self._jobs, name)
+
+    def create(self, jobs, *, person, **rest):
+        self._left -= 1
+        if self._left >= 0:
+            raise PersonMoved(person.user)
+        self._jobs.create(jobs, person=person, **rest)
+
+
+@pytest.mark.parametrize(("times", "status"), [(10, 202), (1000, 503)])
+def test_a_program_that_asks_for_many_at_once_is_not_sent_away_for_it(times, status):
+    core = build()
+    door = Door(core=dataclasses.replace(core, jobs=Contended(core.jobs, times=times)))
+    answer = door.ask("POST", "/v1/generations", {"prompt": "a red fox"})
+
+    assert answer.status == status
+    assert answer.headers.get("retry-after") == ("1" if status == 503 else None)
 
 
 def test_a_defect_is_a_500_that_says_nothing_of_itself():
