@@ -134,13 +134,14 @@ class _Gateway(BaseHTTPRequestHandler):
         super().__init__(*arguments)
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self._body()
         signed = re.search(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/", self.headers.get("Authorization", ""))
         region, service = signed.groups() if signed else (REGION, "s3")
         host = f"{'api.' if service == 'sagemaker' else ''}{service}.{region}.amazonaws.com"
         headers = HTTPHeaders()
         for name, value in self.headers.items():
-            headers[name] = host if name.lower() == "host" else value
+            if name.lower() != "transfer-encoding":
+                headers[name] = host if name.lower() == "host" else value
         reply = self._answer(
             AWSPreparedRequest(self.command, f"https://{host}{self.path}", headers, body, stream_output=False)
         )
@@ -150,6 +151,17 @@ class _Gateway(BaseHTTPRequestHandler):
         self._send(reply)
 
     do_GET = do_PUT = do_DELETE = do_HEAD = do_POST  # noqa: N815 (http.server's own names)
+
+    def _body(self) -> bytes:
+        """A proxy hands a long body on in chunks."""
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        chunks = []
+        while size := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
 
     def _send(self, reply: AWSResponse) -> None:
         content = reply.content

@@ -1,0 +1,52 @@
+"""Every fault on every operation that a drawing needs: `make faults`, for it takes minutes.
+
+What SageMaker was asked and nobody knows whether it heard waits for its submission's life to end, 40 minutes,
+since to ask again could draw, and cost, twice: those faults are tested with a clock (tests/simulation).
+"""
+
+import pytest
+
+from bot.domain.job import Outcome
+from tests.lambda_package.faults.scenario import (
+    BROKEN,
+    CUT_SHORT,
+    REPLY_LOST,
+    RESET,
+    SILENT,
+    THROTTLED,
+    Fault,
+    ask_during,
+)
+from tests.scenarios.stack import Stack
+
+pytestmark = pytest.mark.timeout(600)
+
+EVERY = (THROTTLED, BROKEN, RESET, SILENT, REPLY_LOST, CUT_SHORT)
+OPERATIONS = (
+    ("dynamodb", "TransactWriteItems"),
+    ("dynamodb", "PutItem"),
+    ("dynamodb", "UpdateItem"),
+    ("dynamodb", "GetItem"),
+    ("dynamodb", "BatchGetItem"),
+    ("dynamodb", "Query"),
+    ("s3", "GetObject"),
+    ("s3", "PutObject"),
+    ("sqs", "SendMessage"),
+)
+MATRIX = (
+    *(
+        Fault(service=service, operation=operation, fault=fault, times=times)
+        for service, operation in OPERATIONS
+        for fault in EVERY
+        for times in (1, 3)
+    ),
+    *(
+        Fault(service="sagemaker", fault=fault, wire="sagemaker", times=1)
+        for fault in (THROTTLED, REPLY_LOST, CUT_SHORT)
+    ),
+)
+
+
+@pytest.mark.parametrize("fault", MATRIX, ids=lambda fault: f"{fault}-{fault.times}")
+def test_what_was_accepted_ends_in_one_visible_outcome(world: Stack, fault: Fault):
+    assert set(ask_during(world, fault, commands=3)) <= {Outcome.OK}

@@ -1,0 +1,167 @@
+"""The deployed functions, each in a process of its own as on AWS, and microburst between them and AWS.
+
+What AWS does between the functions is done by `tests.scenarios.on_aws`; AWS itself is moto and the stand-in
+for SageMaker.
+"""
+
+import dataclasses
+import json
+import os
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from botocore.config import Config as ClientConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from bot import bootstrap_aws
+from bot.bootstrap_aws import deployment
+from bot.functions.attempts import HandlerFailed
+from infra.local.slack.testing import LocalSlack
+from tests.aws.environment import AWS
+from tests.lambda_package.faults.microburst import Microburst
+from tests.lambda_package.runtime_api import Function
+from tests.scenarios.on_aws import OnAws
+from tests.scenarios.one_machine import TIMES
+
+QUICK = Path(__file__).parent / "task_root"
+NAMES = ("slack", "worker", "result", "failure", "sweep", "admin")
+SECONDS = 90.0
+"""The functions' time-out in serverless.yml."""
+
+FAULTY_TIMES = dataclasses.replace(TIMES, lease=8.0, sweep_every=0.5, audit_after=3600.0)
+"""A lease outlives what a function may hang for, as on AWS: three calls of two seconds here."""
+
+WARMED = {
+    "dynamodb": "list_tables",
+    "s3": "list_buckets",
+    "sqs": "list_queues",
+    "ssm": "describe_parameters",
+    "sagemaker": "list_endpoints",
+    "cloudwatch": "list_metrics",
+}
+
+Unpacked = Callable[[str], Path]
+
+
+class PackedFunctions:
+    """The functions as processes, each started at its first event; an error of one is raised as what Lambda
+    makes of it: come again.
+    """
+
+    def __init__(self, unpacked: Unpacked, *, python: Path, environment: dict[str, str]) -> None:
+        self._ending = ExitStack()
+        self._turns = {name: threading.Lock() for name in NAMES}
+        self._running: dict[str, Function] = {}
+        self._unpacked, self._python, self._environment = unpacked, python, environment
+
+    def __getattr__(self, name: str) -> Callable[[Any, object], Any]:
+        if name not in NAMES:
+            raise AttributeError(name)
+
+        def invoke(event: Any, _context: object) -> Any:
+            with self._turns[name]:
+                answer = self._started(name).invoke(event, seconds=SECONDS)
+            if answer.error is not None:
+                raise HandlerFailed(f"{name}: {answer.error}")
+            return answer.value
+
+        return invoke
+
+    @property
+    def log(self) -> str:
+        return "".join(function.log for function in self._running.values())
+
+    def close(self) -> None:
+        self._ending.close()
+
+    def _started(self, name: str) -> Function:
+        if name not in self._running:
+            folder = self._unpacked("accept" if name == "slack" else "work")
+            function = Function(
+                f"quick.{name}", folder=folder, python=self._python, environment=self._environment
+            )
+            self._running[name] = self._ending.enter_context(function)
+        return self._running[name]
+
+
+class OnLoopback(OnAws):
+    """`aws` and `sagemaker` are the wires: the first to everything but SageMaker's runtime."""
+
+    def __init__(
+        self,
+        slack: LocalSlack,
+        *,
+        endpoint_url: str,
+        home: Path,
+        unpacked: Unpacked,
+        python: Path,
+    ) -> None:
+        super().__init__(slack, endpoint_url=endpoint_url, home=home, times=FAULTY_TIMES)
+        self._unpacked, self._python = unpacked, python
+        self._wires = ExitStack()
+        gateway = self._wires.enter_context(self._cloud.gateway())
+        self.aws = self._wires.enter_context(Microburst(upstream=gateway, log=home / "aws.log"))
+        runtime = Microburst(upstream=self._runtime.url, log=home / "sagemaker.log")
+        self.sagemaker = self._wires.enter_context(runtime)
+        _warm_up(self.aws)
+
+    def close(self) -> None:
+        super().close()
+        self._wires.close()
+
+    def _build(self) -> None:
+        reading = deployment("test", self._stack_settings, clients=self._cloud.clients)
+        self._looking = bootstrap_aws.core_of(reading, sinks={})
+        packed = PackedFunctions(self._unpacked, python=self._python, environment=self._environment)
+        self._packed = packed
+        self._functions: Any = packed
+        for name in ("slack", "worker", "result"):  # warm, as five of them are on AWS at any busy time
+            with suppress(HandlerFailed):
+                getattr(packed, name)({}, None)
+        self.sweep()
+
+    def _end_processes(self) -> None:
+        packed = self._functions
+        super()._end_processes()
+        if packed is not None:
+            packed.close()
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            **AWS,
+            **self._stack_settings,
+            "AWS_ENDPOINT_URL": self.aws.url,
+            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": self.sagemaker.url,
+            "PYTHONPATH": str(QUICK),
+            "QUICK_TIMES": json.dumps(dataclasses.asdict(FAULTY_TIMES)),
+        }
+
+    def sweep(self) -> None:
+        with suppress(HandlerFailed):  # the next one comes in half a second
+            super().sweep()
+
+    def _work_on(self, message: Any) -> None:
+        with suppress(HandlerFailed):  # the message comes again
+            super()._work_on(message)
+
+
+def _warm_up(wire: Microburst) -> None:
+    """A service's first request takes microburst seconds, in which it reads what AWS publishes of it."""
+    session = botocore.session.Session()
+    session.set_credentials("testing", "testing")
+    wire.rule(service="*", error={"code": "ThrottlingException"})
+    patient = ClientConfig(retries={"total_max_attempts": 1}, read_timeout=60)
+    for service, operation in WARMED.items():
+        client = session.create_client(
+            service, region_name=AWS["AWS_REGION"], endpoint_url=wire.url, config=patient
+        )
+        with suppress(ClientError, BotoCoreError):
+            getattr(client, operation)()
+        client.close()
+    wire.calm()
