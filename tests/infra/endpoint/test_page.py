@@ -50,11 +50,16 @@ def test_every_command_and_option_of_the_page_is_there(page: str):
     lines = commands(page)
     assert len(lines) >= 8, lines
 
-    for line in lines:
-        try:
-            cli.parser().parse_args(shlex.split(line)[1:])
-        except SystemExit as ended:
-            assert ended.code == 0 or NEEDS_MORE.search(line), line
+    assert [line for line in lines if not (understood(line) or NEEDS_MORE.search(line))] == []
+
+
+def understood(line: str) -> bool:
+    """Whether the command line takes it; a line that ends in --help ends the program well."""
+    try:
+        cli.parser().parse_args(shlex.split(line)[1:])
+    except SystemExit as ended:
+        return ended.code == 0
+    return True
 
 
 NEEDS_MORE = re.compile(r"imagine (?:train|endpoint|image|models [a-z]+|image smoke)$")

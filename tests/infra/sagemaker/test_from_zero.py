@@ -21,6 +21,7 @@ from bot.local.database import MEMORY, Database
 from bot.local.journal import ListJournal
 from bot.local.sqlite_cells import SqliteCells
 from bot.local.sqlite_jobs import SqliteJobs
+from bot.ports import Cells, Jobs
 from bot.services.core import Core
 from bot.services.settings import Bulletin
 from tests.aws.desks import Orders
@@ -72,9 +73,13 @@ class Zero:
         )
         self.minute()
 
-    def _core(self, clients: Clients, clock: RegionClock, bulletin: Bulletin) -> Core:
+    def stores(self) -> tuple[Jobs, Cells]:
+        """Where rows and shared cells lie."""
         database = Database(MEMORY)
-        cells = SqliteCells(database)
+        return SqliteJobs(database), SqliteCells(database)
+
+    def _core(self, clients: Clients, clock: RegionClock, bulletin: Bulletin) -> Core:
+        jobs, cells = self.stores()
         objects = S3Objects(
             self.stand.cloud.clients, bucket=self.stand.bucket, owner=self.stand.cloud.account_id
         )
@@ -88,7 +93,7 @@ class Zero:
         )
         return build(
             clock=clock,
-            jobs=SqliteJobs(database),
+            jobs=jobs,
             cells=cells,
             objects=ResultObjects(objects),
             endpoint=endpoint,
