@@ -2,6 +2,7 @@
 
 python -m tests.benchmarks [accept] [delivery] [idle] [environment] [quality] [cold_import] [accept_aws]
 [serving] [diffusers] [packaging_inspect] [packaging_archives] [packaging_upload]
+[zip_sizes] [deployed]
 """
 
 import importlib
@@ -21,6 +22,8 @@ PARTS = (
     "packaging_inspect",
     "packaging_archives",
     "packaging_upload",
+    "zip_sizes",
+    "deployed",
 )
 
 
