@@ -7,7 +7,7 @@ UV_COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-versi
 	--no-emit-index-url --no-emit-find-links --no-header --override requirements/without-torch.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check lint types imports gates rehearse unit bench docs screenshots lock image-smoke clean browser-deps
+.PHONY: help demo test quick check lint types imports gates rehearse faults unit bench docs screenshots lock image-smoke clean browser-deps
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ gates: .venv-gates/gates.stamp ## look at serverless.yml as CloudFormation gets 
 rehearse: $(VENV)/test.stamp .venv-rehearsal/rehearsal.stamp node_modules/.package-lock.json ## deploy the service on this machine and drive it (docs/rehearsal.md)
 	@$(BIN)/python -m infra.rehearsal && $(BIN)/python -m pytest -q tests/rehearsal
 
+faults: $(VENV)/test.stamp ## every fault on the wire between the packed functions and AWS (minutes; needs Python 3.13)
+	@$(BIN)/python -m pytest -q tests/lambda_package/faults/test_faults.py tests/lambda_package/faults/matrix.py
+
 unit: $(VENV)/test.stamp
 	@$(BIN)/python -m pytest -q tests/unit
 
@@ -55,10 +58,12 @@ browser-deps:
 lock: ## write requirements/*.txt anew from requirements/*.in (needs uv)
 	@$(BIN)/python -m pip install --quiet uv
 	@$(UV_COMPILE) requirements/test.in -o requirements/test.txt
-	@for part in bot cli container diffusers demo; do \
+	@for part in accept bot cli container diffusers demo; do \
 		$(UV_COMPILE) -c requirements/test.txt requirements/$$part.in -o requirements/$$part.txt || exit 1; done
 	@$(UV_COMPILE) requirements/gates.in -o requirements/gates.txt
 	@$(UV_COMPILE) --python-version 3.13 requirements/rehearsal.in -o requirements/rehearsal.txt
+	@$(UV_COMPILE) --python-version 3.13 requirements/lambda-runtime.in -o requirements/lambda-runtime.txt
+	@for part in microburst k6; do $(UV_COMPILE) requirements/$$part.in -o requirements/$$part.txt || exit 1; done
 	@$(UV_COMPILE) --no-universal --python-platform x86_64-manylinux_2_28 requirements/cuda.in -o requirements/cuda.txt
 
 image-smoke: $(VENV)/test.stamp ## build the images on a Debian base and draw with them (root; installs buildah, debootstrap)
