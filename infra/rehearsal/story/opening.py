@@ -75,7 +75,7 @@ def _deployer(stage: Stage) -> dict[str, str]:
     """Credentials of a user who has what the command prints, a managed policy for each part."""
     iam = stage.clients["iam"]
     iam.create_user(UserName=DEPLOYER)
-    for part in (Part.SERVICE, Part.ENDPOINT):
+    for part in (Part.SERVICE, Part.ENDPOINT, Part.OPERATING):
         options = ("--stage", STAGE, "--account", ACCOUNT, "--region", REGION, "--part", part.value)
         document = json.loads(stage.imagine("iam", "deployer-policy", *options))
         made = iam.create_policy(PolicyName=f"{NAME}-{part}", PolicyDocument=json.dumps(document))
