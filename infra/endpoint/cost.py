@@ -12,10 +12,13 @@ from infra.endpoint.settings import EndpointSettings
 S3_GB, ECR_GB, LOG_GB, ALARM = 0.023, 0.10, 0.50, 0.10
 MINUTES_A_MONTH = 730 * 60
 LAMBDA_GB_SECOND, LAMBDA_CALL, SQS_CALL, DYNAMODB_READ = 0.0000133334, 2e-7, 4e-7, 1.25e-7
+FREE_SQS_CALLS = 10**6
+"""A month, of every account and for good (SQS price page)."""
+
 SWEEP_SECONDS, SWEEP_GB, SWEEP_READS = 0.15, 1.0, 6
 IMAGE_GB, MODELS_GB, LOGS_GB = 4.0, 10.0, 0.1
-SERVICE_ALARMS, SCALING_ALARMS = 6, 3
-"""Of serverless.yml with nothing said; of the endpoint: one that wakes it, two that target tracking makes."""
+SERVICE_ALARMS, SCALING_ALARMS = 6, 4
+"""Of serverless.yml with nothing said; of the endpoint: wake, idle, and two that target tracking makes."""
 
 POLLS_A_MINUTE = 15
 """Lambda keeps five connections open to a queue that is empty, 20 seconds each (Lambda guide, "SQS")."""
@@ -41,7 +44,10 @@ def idle_month(
         Line(what="dashboard, the first three of an account are free", dollars=0.0),
         Line(what=f"logs, {LOGS_GB:g} GB", dollars=LOGS_GB * LOG_GB),
         Line(what="sweep, once a minute", dollars=sweeps),
-        Line(what="queue, looked at while it is empty", dollars=MINUTES_A_MONTH * POLLS_A_MINUTE * SQS_CALL),
+        Line(
+            what="queue, looked at while it is empty, the first million looks are free",
+            dollars=max(MINUTES_A_MONTH * POLLS_A_MINUTE - FREE_SQS_CALLS, 0) * SQS_CALL,
+        ),
         Line(what="table, reads of the sweep", dollars=MINUTES_A_MONTH * SWEEP_READS * DYNAMODB_READ),
         Line(what="secrets as SSM SecureStrings, own key of AWS", dollars=0.0),
     ]

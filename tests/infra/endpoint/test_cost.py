@@ -8,9 +8,10 @@ from bot.aws.dynamo_cells import DynamoCells
 from bot.aws.dynamo_jobs import DynamoJobs
 from bot.local.system import SequentialIds
 from bot.ports import Cells, Jobs
-from infra.endpoint.cost import SWEEP_READS, idle_month
+from infra.endpoint.cost import SCALING_ALARMS, SWEEP_READS, idle_month
 from tests.aws.cloud import Cloud
 from tests.contracts.inference_stub import InferenceStub
+from tests.infra.endpoint.account import Account
 from tests.infra.sagemaker.standing_region import Stand, standing_region
 from tests.infra.sagemaker.test_auto_scaling import asleep, track, wake_on_backlog
 from tests.infra.sagemaker.test_from_zero import Zero
@@ -51,8 +52,15 @@ def test_a_sweep_in_which_nothing_is_due_reads_as_often_as_its_price_says(stand:
     assert zero.reads == 10 * SWEEP_READS
 
 
+def test_the_endpoints_alarms_are_as_many_as_are_priced(account: Account):
+    account.apply()
+
+    assert len(account["cloudwatch"].describe_alarms()["MetricAlarms"]) == SCALING_ALARMS
+
+
 def test_an_idle_month_is_two_dollars_at_most_with_ten_gigabytes_of_models():
     lines = {line.what: line.dollars for line in idle_month(models_gb=10)}
 
     assert sum(lines.values()) <= 2
+    assert "alarms, 10" in lines
     assert lines["models in S3, 10 GB"] == pytest.approx(0.23)

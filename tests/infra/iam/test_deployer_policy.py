@@ -54,7 +54,6 @@ UNCALLED: dict[str, str] = {
     "logs:TagResource": "tags on what is made",
     "cloudwatch:TagResource": "tags on what is made",
     "application-autoscaling:TagResource": "tags on what is made",
-    "sagemaker:UpdateEndpointWeightsAndCapacities": "scaling does it in the caller's name",
     # what docker does with the token, over the registry's own protocol
     "ecr:GetAuthorizationToken": "docker login",
     "ecr:BatchCheckLayerAvailability": "docker push",
@@ -65,7 +64,6 @@ UNCALLED: dict[str, str] = {
     # what this test does not come to
     "application-autoscaling:DeleteScalingPolicy": "the fix that imagine doctor prints",
     "ecr:GetDownloadUrlForLayer": "imagine doctor, for an image without an index",
-    "iam:UpdateAssumeRolePolicy": "imagine endpoint apply, where somebody changed the role",
     "iam:SimulatePrincipalPolicy": "imagine doctor; answered before it is noted here",
     "logs:GetLogEvents": "imagine image push --codebuild and imagine train, once there is a line",
     "sagemaker:StopTrainingJob": "imagine train --stop",
