@@ -15,6 +15,9 @@ OBJECT_ACTIONS = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "
 KINDS = {"Endpoint": "endpoint", "EndpointConfig": "endpoint-config", "Model": "model"}
 """SageMaker: what an operation describes, and what its ARN calls it."""
 
+NAMED_BY_AWS = "named-by-aws"
+"""The last part of a scalable target's ARN, which no request tells."""
+
 TRANSACTED = {
     "Put": "PutItem",
     "Update": "UpdateItem",
@@ -149,6 +152,8 @@ def _resources(
         yield f"arn:aws:sagemaker:{place}:endpoint/{parts[1]}"
     elif service == "sagemaker":
         yield _hosted(told, place)
+    elif service == "application-autoscaling" and not operation.startswith("Describe"):
+        yield f"arn:aws:application-autoscaling:{place}:scalable-target/{NAMED_BY_AWS}"
     else:
         yield "*"
 

@@ -141,6 +141,13 @@ def text(value):
             "application-autoscaling:DescribeScalableTargets",
             "*",
         ),
+        (
+            "application-autoscaling",
+            "register_scalable_target",
+            {"ServiceNamespace": "sagemaker", "ResourceId": "endpoint/e/variant/v", "ScalableDimension": "d"},
+            "application-autoscaling:RegisterScalableTarget",
+            f"arn:aws:application-autoscaling:{PLACE}:scalable-target/named-by-aws",
+        ),
     ],
 )
 def test_a_request_is_read_as_the_action_that_iam_decides_about(

@@ -3,8 +3,6 @@
 from infra.rehearsal.rows import Rows
 from infra.rehearsal.stage import NAME, NotSeen, Stage
 
-HANDED_OVER = "Handed to the admin function"
-
 
 def play(stage: Stage, rows: Rows) -> None:
     """Raises what a step raises. The admin is `you`."""
@@ -21,14 +19,14 @@ def play(stage: Stage, rows: Rows) -> None:
     with rows("admin doctor") as row:
         row.fact = _order(stage, "admin doctor", contains="imagine-warm-end")
     with rows("admin sleep"):
-        _order(stage, "admin sleep --yes", contains="asleep")
+        _order(stage, "admin sleep --yes", contains="It goes to sleep now")
     with rows("admin schedule") as row:
-        row.fact = _order(stage, "admin schedule mon-fri 9-18 UTC --yes", contains="warm")
+        row.fact = _order(stage, "admin schedule mon-fri 09:00-18:00 UTC --yes", contains="It is kept warm")
         _order(stage, "admin schedule off --yes", contains="The scheduled hours are gone")
     with rows("admin pause: nobody draws until resume"):
         stage.told('admin pause "GPU day off"', contains="GPU day off")
         stage.told("a red apple", user="robin", contains="GPU day off")
-        stage.told("admin resume", contains="esume")
+        stage.told("admin resume", contains="Drawing goes on")
 
 
 def _order(stage: Stage, words: str, *, contains: str) -> str:
