@@ -1,7 +1,7 @@
 """Every fault on every operation that a drawing needs: `make faults`, for it takes minutes.
 
-What SageMaker was asked and nobody knows whether it heard waits for its submission's life to end, 40 minutes,
-since to ask again could draw, and cost, twice: those faults are tested with a clock (tests/simulation).
+A submission of which nobody knows whether it arrived is waited for until its life ends, for to submit again
+could draw, and cost, twice: such a case takes a minute here, and 40 on AWS.
 """
 
 import pytest
@@ -35,18 +35,14 @@ OPERATIONS = (
 )
 MATRIX = (
     *(
-        Fault(service=service, operation=operation, fault=fault, times=times)
+        Fault(service=service, operation=operation, fault=fault)
         for service, operation in OPERATIONS
         for fault in EVERY
-        for times in (1, 3)
     ),
-    *(
-        Fault(service="sagemaker", fault=fault, wire="sagemaker", times=1)
-        for fault in (THROTTLED, REPLY_LOST, CUT_SHORT)
-    ),
+    *(Fault(service="sagemaker", fault=fault, wire="sagemaker", times=1) for fault in EVERY),
 )
 
 
-@pytest.mark.parametrize("fault", MATRIX, ids=lambda fault: f"{fault}-{fault.times}")
+@pytest.mark.parametrize("fault", MATRIX, ids=str)
 def test_what_was_accepted_ends_in_one_visible_outcome(world: Stack, fault: Fault):
     assert set(ask_during(world, fault, commands=3)) <= {Outcome.OK}

@@ -9,7 +9,9 @@ from bot.domain.job import Job, Outcome
 from tests.lambda_package.faults.on_loopback import OnLoopback
 from tests.scenarios.stack import Stack, has_ended
 
-PATIENCE = 60.0
+PATIENCE = 150.0
+"""Seconds, twice the life of a submission that nobody knows of."""
+
 THROTTLED = {"error": {"code": "ThrottlingException", "status": 400}}
 BROKEN = {"error": {"code": "InternalServerError", "status": 500}}
 RESET = {"reset": True}
