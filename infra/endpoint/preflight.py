@@ -40,4 +40,4 @@ def region_of(bucket: str, clients: ServiceClients) -> str | None:
         if error.response["Error"]["Code"] in {"AccessDenied", "403"}:
             return None
         raise
-    return OLD_NAMES.get(told, told)
+    return str(OLD_NAMES.get(told, told))

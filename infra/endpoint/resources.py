@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError
 
 from bot.aws.clients import ServiceClients
 from infra.endpoint.ownership import check_ours
-from infra.endpoint.wanted import DIMENSION, Told, Wanted
+from infra.endpoint.wanted import DIMENSION, Wanted
+from infra.role_policies import Told
 
 POLICY = "imagine-endpoint"
 NOT_MADE = "(known once it is made)"

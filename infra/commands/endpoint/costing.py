@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         told = {"idle": lines, "idle_total": total, "drawing": dataclasses.asdict(drawing)}
         print(json.dumps({**told, "price_basis": price.basis}))
         return 0
-    print(f"A month without a drawing ({TABLE_REGION} prices of {AS_OF}, free amounts only where it says so):")
+    print(f"A month without a drawing ({TABLE_REGION} prices of {AS_OF}, free only where it says so):")
     for line in idle:
         print(f"  ${line.dollars:7.2f}  {line.what}")
     print(f"  ${total:7.2f}  in all")

@@ -25,8 +25,8 @@ class ServiceQuotas:
         """Refuses another service than SageMaker. All are on one page."""
         if sent["ServiceCode"] != "sagemaker":
             raise Refusal("NoSuchResourceException", f"The service {sent['ServiceCode']} is not known here")
-        kinds: list[str] = service_model("sagemaker").shape_for("ProductionVariantInstanceType").enum
-        return {"Quotas": [self._quota(kind, use) for kind in kinds for use in USES]}
+        shape: Any = service_model("sagemaker").shape_for("ProductionVariantInstanceType")
+        return {"Quotas": [self._quota(kind, use) for kind in shape.enum for use in USES]}
 
     def list_aws_default_service_quotas(self, sent: Members) -> Members:
         return self.list_service_quotas(sent)
