@@ -5,6 +5,7 @@ import json
 from infra.rehearsal.rights import roles_of, tighten
 from infra.rehearsal.rows import Rows
 from infra.rehearsal.stage import NAME, STAGE, NotSeen, Stage
+from infra.rehearsal.story.opening import COLD_START
 
 
 def play(stage: Stage, rows: Rows) -> None:
@@ -12,6 +13,7 @@ def play(stage: Stage, rows: Rows) -> None:
     with rows("every call is within its function's role") as row:
         row.fact = _judge(stage)
     with rows("imagine endpoint delete"):
+        stage.region_control("region", advance=COLD_START)  # one that changes cannot be deleted
         stage.begin("endpoint", "delete", "--stage", STAGE, "--yes", environment=stage.deployer).finish()
     with rows("imagine remove") as row:
         row.fact = _remove(stage)
