@@ -63,7 +63,7 @@ def right_half(size=(128, 128)) -> bytes:
 @pytest.mark.parametrize("name", ["cat", "castle", "green apple"])
 def test_the_named_thing_is_drawn(engine, things, name):
     """In most of four pictures the thing is the first of all 637 by likeness."""
-    request = DrawRequest(prompt=f"a {name}", width=256, height=256, steps=20, seed=100, batch_size=4)
+    request = DrawRequest(prompt=f"a {name}", width=64, height=64, steps=12, seed=100, batch_size=4)
     assert sum(things.of(picture) == name for picture in draw(engine, request).images) >= 3
 
 
@@ -136,7 +136,9 @@ def test_pictures_have_exactly_the_size_asked_for(engine, width, height):
 @pytest.mark.parametrize("prompts", [("a cat", "a red apple", "a castle"), ("a cat", "a dog " * 90)])
 def test_requests_drawn_together_equal_single_ones(engine, prompts):
     requests = [
-        replace(APPLE, prompt=prompt, seed=place * 7, batch_size=1 + place % 2, sampler_name="Euler a")
+        replace(
+            APPLE, prompt=prompt, seed=place * 7, batch_size=1 + place % 2, sampler_name="Euler a", steps=5
+        )
         for place, prompt in enumerate(prompts)
     ]
     assert len({engine.joins(request) for request in requests}) == 1
