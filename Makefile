@@ -16,7 +16,7 @@ demo: $(VENV)/$(if $(MODEL),diffusers,demo).stamp ## draw in a local Slack page,
 	@$(BIN)/imagine demo --port $(PORT) $(if $(RELOAD),--reload) $(if $(MODEL),--model "$(MODEL)")
 
 test: $(VENV)/test.stamp browser-deps ## run every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: $(VENV)/test.stamp lint types imports unit ## lint, types, import contracts and unit tests, within a minute
 

@@ -71,6 +71,8 @@ REFUSALS: Mapping[str, str] = {
         "Ask for less (fewer steps, a smaller size, one picture), or come back after midnight UTC."
     ),
     "paused": "Drawing is paused: {reason}. Send the line again later; an admin ends the pause.",
+    "no_such_key": "There is no API key {key}. imagine keys list shows those there are.",
+    "too_many_keys": "There are {limit} API keys that open. Revoke one first: imagine keys revoke.",
     "no_such_job": "There is no job {job} here. /imagine info lists your open jobs.",
     "not_yours": "Only the person who asked for it, or an admin, can do that.",
     "not_admin": "Only admins can do that. /imagine info shows your own jobs and drawing time.",

@@ -10,9 +10,10 @@ from typing import cast
 
 from bot.aws.clients import Clients
 from bot.aws.dynamo_cells import DynamoCells
+from bot.domain import messages
 from bot.domain.errors import BotError, Refused, Rejected
 from bot.http_api import keys
-from bot.http_api.keys import LONGEST_NAME, MOST_KEYS, ApiKey
+from bot.http_api.keys import LONGEST_NAME, ApiKey
 from bot.local.database import Database
 from bot.local.sqlite_cells import SqliteCells
 from bot.local.system import SecretIds, SystemClock
@@ -133,13 +134,7 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except Refused as no:
-        raise KeyRefused(_SENTENCES[no.code]) from no
-
-
-_SENTENCES = {
-    "too_many_keys": f"there are {MOST_KEYS} keys that open; revoke one first",
-    "no_such_key": "there is no key with that id: imagine keys list",
-}
+        raise KeyRefused(messages.refusal(no.code, no.facts)) from no
 
 
 def _row(key: ApiKey) -> dict[str, str | float | int | None]:

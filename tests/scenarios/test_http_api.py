@@ -79,11 +79,12 @@ def test_what_is_asked_for_is_polled_for_and_opened_by_a_link(stack: Stack, clie
     assert "fox" not in stack.bot.log
 
 
-def test_the_outcome_is_pushed_signed_and_once(stack: Stack, client: Client, receiver: Receiver):
+def test_the_outcome_is_pushed_signed_and_under_one_id(stack: Stack, client: Client, receiver: Receiver):
     location = client.create({**ASK, "callback_url": f"{receiver.url}/pictures"})
     client.ended(location)
 
-    ((path, headers, body),) = receiver.heard
+    assert len({headers["webhook-id"] for _, headers, _ in receiver.heard}) == 1, "told twice, known as one"
+    path, headers, body = receiver.heard[0]
     told = json.loads(body)
     assert (path, told["url"], told["outcome"]) == ("/pictures", location, "ok")
     secret = base64.b64decode(client.key.key.callback_secret.removeprefix("whsec_"))

@@ -135,8 +135,8 @@ def read_until(process: subprocess.Popen[str], wanted: Callable[[str], bool]) ->
 def test_a_killed_job_goes_on_and_ends_as_if_it_had_not_been(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    killed = job(tmp_path / "killed", steps="6", save_every="2")
-    untouched = job(tmp_path / "untouched", steps="6", save_every="2")
+    killed = job(tmp_path / "killed", steps="16", save_every="2")
+    untouched = job(tmp_path / "untouched", steps="16", save_every="2")
     assert run(untouched) == 0
 
     with start(killed) as process:

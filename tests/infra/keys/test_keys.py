@@ -76,7 +76,7 @@ def test_a_key_may_have_drawing_time_of_its_own(capsys, home):
         (("create", "--name", " "), "a name has 1 to 60 printable characters"),
         (("create", "--name", "a\nb"), "a name has 1 to 60 printable characters"),
         (("create", "--name", "x", "--daily-gpu-seconds", "0"), "--daily-gpu-seconds is 1 or more"),
-        (("revoke", "nobody"), "there is no key with that id"),
+        (("revoke", "nobody"), "There is no API key nobody"),
     ],
 )
 def test_what_cannot_be_done_is_told_and_changes_nothing(capsys, home, words, sentence):
