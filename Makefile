@@ -38,7 +38,7 @@ rehearse: $(VENV)/test.stamp .venv-rehearsal/rehearsal.stamp node_modules/.packa
 	@$(BIN)/python -m infra.rehearsal && $(BIN)/python -m pytest -q tests/rehearsal
 
 faults: $(VENV)/test.stamp ## every fault on the wire between the packed functions and AWS (minutes; needs Python 3.13)
-	@$(BIN)/python -m pytest -q tests/lambda_package/faults/test_faults.py tests/lambda_package/faults/matrix.py
+	@$(BIN)/python -m pytest -q tests/lambda_package/faults/test_faults.py
 
 unit: $(VENV)/test.stamp
 	@$(BIN)/python -m pytest -q tests/unit

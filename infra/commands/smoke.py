@@ -111,7 +111,7 @@ def hourly_of(site: AwsSite) -> float:
 
 def post_or_get(url: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
     """Status and body, whatever the status. Raises OSError."""
-    status, _, answered = _ask(urllib.request.Request(url, data=body, headers=dict(headers)))  # noqa: S310  AWS's
+    status, _, answered = _ask(urllib.request.Request(url, data=body, headers=dict(headers)))  # noqa: S310  the deployed gateway's address
     return status, answered
 
 

@@ -188,9 +188,10 @@ def delete_file(site: SlackSite, undo: ExitStack) -> Verdict:
     if not found:
         return failed("the share never came")
     site.uploads.delete(file)
-    link = lambda: site.web.call(  # noqa: E731  what is looked at, twice
-        "chat.getPermalink", channel=site.channel, message_ts=found[0].ts
-    )
+
+    def link() -> object:
+        return site.web.call("chat.getPermalink", channel=site.channel, message_ts=found[0].ts)
+
     return measured(_told(link, "a link to the message of nothing but the deleted file"))
 
 

@@ -4,8 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from bot.bootstrap_aws import core_of, deployment
 from infra import cli
 from infra.commands.endpoint import shared
+from tests.aws.environment import environment
+from tests.infra.operating.places import Place, deploy_function
 from tests.infra.plain_account import PlainAccount
 
 Imagine = Callable[..., int]
@@ -21,3 +24,17 @@ def account(monkeypatch: pytest.MonkeyPatch) -> PlainAccount:
 @pytest.fixture
 def imagine(account: PlainAccount) -> Imagine:
     return lambda *words: cli.main([*words])
+
+
+@pytest.fixture
+def stage_with_jobs(account: PlainAccount) -> Place:
+    """A stage whose worker tells by its environment where table, queue and bucket are."""
+    cloud = account.cloud
+    environ = environment(
+        IMAGINE_TABLE=cloud.make_table(),
+        IMAGINE_QUEUE_URL=cloud.make_queue(),
+        IMAGINE_BUCKET=cloud.make_bucket(),
+    )
+    deploy_function(account, "imagine-dev-worker", environ)
+    deployed = deployment("test", environ, clients=cloud.clients)
+    return Place(core=core_of(deployed, sinks={}), words=())

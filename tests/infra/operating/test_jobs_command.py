@@ -2,9 +2,8 @@
 
 import io
 import json
-import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,46 +11,22 @@ import pytest
 
 from bot import bootstrap
 from bot.aws.sqs_queue import body_of
-from bot.bootstrap_aws import core_of, deployment
 from bot.config import load
 from bot.domain.errors import BotError
 from bot.domain.job import Address, Job, Outcome, SinkKind, State, state_of
 from bot.domain.transitions import apply
 from bot.functions.jobs import Worker
 from bot.services import intake
-from bot.services.core import Caller, Core
+from bot.services.core import Core
 from bot.services.rows import fail, tokened
 from infra import cli
 from infra.operating import job_rows
 from infra.operating.errors import WrongMoment
-from tests.aws.environment import environment
 from tests.aws.functions import OURS, build, records, sqs_record, with_time
+from tests.infra.operating.places import ME, PROMPT, Place
 from tests.infra.plain_account import PlainAccount
 
-PROMPT = "planted canary in a teapot"
 NOBODYS = "z" * 26
-ME = Caller(tenant="T1", user="U1")
-
-
-@dataclass(kw_only=True)
-class Place:
-    """Where jobs are: `words` lead the command there, `core` is the bot's own."""
-
-    core: Core
-    words: tuple[str, ...]
-
-    def accept(self, key: str = "k1") -> Job:
-        return intake.imagine(
-            self.core, ME, text=f"{PROMPT} {key}", source_key=key, sink=Address(kind=SinkKind.POLL)
-        ).job
-
-    def row(self, job: Job) -> Job:
-        found = self.core.jobs.get(job.id)
-        assert found is not None
-        return found
-
-    def imagine(self, *words: str) -> int:
-        return cli.main(["jobs", *words, *self.words])
 
 
 @pytest.fixture
@@ -62,37 +37,7 @@ def machine(tmp_path: Path) -> Any:
     built.close()
 
 
-@pytest.fixture
-def stage(account: PlainAccount) -> Place:
-    cloud = account.cloud
-    environ = environment(
-        IMAGINE_TABLE=cloud.make_table(),
-        IMAGINE_QUEUE_URL=cloud.make_queue(),
-        IMAGINE_BUCKET=cloud.make_bucket(),
-    )
-    deploy_function(account, "imagine-dev-worker", environ)
-    deployed = deployment("test", environ, clients=cloud.clients)
-    return Place(core=core_of(deployed, sinks={}), words=())
-
-
-def deploy_function(account: PlainAccount, name: str, environ: dict[str, str]) -> None:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("x.py", "")
-    role = account["iam"].create_role(RoleName="imagine-dev-x", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    account["lambda"].create_function(
-        FunctionName=name,
-        Runtime="python3.13",
-        Role=role,
-        Handler="x.y",
-        Code={"ZipFile": packed.getvalue()},
-        Environment={
-            "Variables": {key: value for key, value in environ.items() if "IMAGINE" in key or "SLACK" in key}
-        },
-    )
-
-
-@pytest.fixture(params=["machine", "stage"])
+@pytest.fixture(params=["machine", "stage_with_jobs"])
 def place(request: pytest.FixtureRequest) -> Place:
     found: Place = request.getfixturevalue(request.param)
     return found
@@ -192,12 +137,12 @@ def test_retry_has_the_row_looked_at_now(place: Place, capsys: pytest.CaptureFix
     assert "looks at it now" in capsys.readouterr().out
 
 
-def test_retry_nudges_the_worker_of_the_stage(stage: Place, account: PlainAccount):
-    job = stage.accept()
+def test_retry_nudges_the_worker_of_the_stage(stage_with_jobs: Place, account: PlainAccount):
+    job = stage_with_jobs.accept()
     url = environment_of(account)["IMAGINE_QUEUE_URL"]
     account["sqs"].purge_queue(QueueUrl=url)
 
-    assert stage.imagine("retry", job.id, "--yes") == 0
+    assert stage_with_jobs.imagine("retry", job.id, "--yes") == 0
 
     (message,) = account["sqs"].receive_message(QueueUrl=url)["Messages"]
     assert message["Body"] == body_of(job.id)

@@ -8,8 +8,7 @@ import pytest
 from bot.aws.sqs_queue import body_of
 from infra import cli
 from infra.deployer_policy import Part, Scope, statements_of
-from tests.infra.operating.test_jobs_command import Place
-from tests.infra.operating.test_jobs_command import stage as stage_with_rows  # noqa: F401  a fixture
+from tests.infra.operating.places import Place
 from tests.infra.plain_account import PlainAccount
 
 SCOPE = Scope(stage="dev", account="123456789012", region="us-east-1")
@@ -32,9 +31,9 @@ UNCALLED = {
 
 
 @pytest.fixture
-def calls(stage_with_rows: Place, account: PlainAccount, monkeypatch: pytest.MonkeyPatch) -> set[str]:  # noqa: F811
+def calls(stage_with_jobs: Place, account: PlainAccount, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Of one round of every command."""
-    job = stage_with_rows.accept()
+    job = stage_with_jobs.accept()
     for name in ("nudges", "dead-nudges"):
         account["sqs"].create_queue(QueueName=f"imagine-dev-{name}")
     url = account["sqs"].get_queue_url(QueueName="imagine-dev-dead-nudges")["QueueUrl"]

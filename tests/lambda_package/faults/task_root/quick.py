@@ -28,4 +28,5 @@ def quicker(core: Core) -> Core:
 def __getattr__(name: str) -> Callable[..., Any]:
     if name not in BUILDERS:
         raise AttributeError(name)
-    return getattr(import_module(BUILDERS[name]), name)(refit=quicker)  # type: ignore[no-any-return]
+    function: Callable[..., Any] = getattr(import_module(BUILDERS[name]), name)(refit=quicker)
+    return function
