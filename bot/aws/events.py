@@ -17,7 +17,7 @@ from aws_lambda_powertools.utilities.data_classes.s3_event import S3EventRecord
 from aws_lambda_powertools.utilities.data_classes.sns_event import SNSEventRecord
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from bot.aws.result_objects import failure_body, job_id_in
+from bot.aws.result_objects import answers_question, failure_body, job_id_in
 from bot.aws.sqs_queue import job_of
 
 LONGEST_KEY = 1024
@@ -73,8 +73,10 @@ class FailureNotice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """SageMaker is done with a submission and has written its object, which says the rest."""
+class Unneeded:
+    """Ours, and nothing is to be done: the object that a submission ended with says the rest, or the sweep
+    looks for the answer to its own question.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,17 +90,17 @@ class Message:
 Fact = TypeVar("Fact")
 
 
-def arrivals(event: object, ours: Ours, *, folder: str) -> list[Arrival | Refusal]:
+def arrivals(event: object, ours: Ours, *, folder: str) -> list[Arrival | Unneeded | Refusal]:
     """Objects that S3 says arrived under `folder` of our bucket. S3's own test event holds none."""
     if isinstance(event, Mapping) and event.get("Event") == "s3:TestEvent":
         return []
     return list(_each(event, lambda record: _arrival(S3EventRecord(record), ours, folder)))
 
 
-def notices(event: object, ours: Ours) -> list[Arrival | FailureNotice | Finished | Refusal]:
+def notices(event: object, ours: Ours) -> list[Arrival | FailureNotice | Unneeded | Refusal]:
     """What a failure function hears: objects under `failed/`, and SNS notices of the endpoint."""
 
-    def read(record: dict[str, Any]) -> Arrival | FailureNotice | Finished | Refusal:
+    def read(record: dict[str, Any]) -> Arrival | FailureNotice | Unneeded | Refusal:
         if record.get("EventSource") == "aws:sns":
             return _notice(SNSEventRecord(record), ours)
         return _arrival(S3EventRecord(record), ours, "failed/")
@@ -132,7 +134,7 @@ def _each(event: object, read: Callable[[dict[str, Any]], Fact]) -> Iterator[Fac
             yield Refusal(reason=Reason.SHAPE)
 
 
-def _arrival(record: S3EventRecord, ours: Ours, folder: str) -> Arrival | Refusal:
+def _arrival(record: S3EventRecord, ours: Ours, folder: str) -> Arrival | Unneeded | Refusal:
     if record["eventSource"] != "aws:s3" or not record.event_name.startswith("ObjectCreated:"):
         return Refusal(reason=Reason.SHAPE)
     if record.s3.bucket.name != ours.bucket:
@@ -141,15 +143,17 @@ def _arrival(record: S3EventRecord, ours: Ours, folder: str) -> Arrival | Refusa
     job_id = job_id_in(key.removeprefix(folder))
     if not key.startswith(folder) or len(key.encode()) > LONGEST_KEY or job_id is None:
         return Refusal(reason=Reason.KEY)
+    if answers_question(key):
+        return Unneeded()
     return Arrival(job_id=job_id, key=key)
 
 
-def _notice(record: SNSEventRecord, ours: Ours) -> FailureNotice | Finished | Refusal:
+def _notice(record: SNSEventRecord, ours: Ours) -> FailureNotice | Unneeded | Refusal:
     if record.sns.topic_arn != ours.topic:
         return Refusal(reason=Reason.TOPIC)
     told = json.loads(record.sns.message)
-    if told["invocationStatus"] == "Completed":
-        return Finished()
+    if told["invocationStatus"] == "Completed" or answers_question(str(told["inferenceId"])):
+        return Unneeded()
     tenant, job_id, submission = str(told["inferenceId"]).split(".")
     if told["invocationStatus"] != "Failed" or job_id_in(job_id) != job_id or not tenant:
         return Refusal(reason=Reason.JOB)

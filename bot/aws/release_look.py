@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from bot.aws.clients import Clients
 from bot.aws.peer_errors import peer_errors
+from bot.aws.result_objects import QUESTIONS
 from bot.aws.second_try import read
 from bot.domain.errors import CellMoved, PeerError, Rejected
 from bot.domain.job import job_id
@@ -27,9 +28,6 @@ MOST_BYTES = 16 * 2**20
 MISSING = frozenset({"NoSuchKey", "NoSuchBucket"})
 ASKED_FOR, ASKED_AGAIN = 300.0, 3600.0
 """Seconds in which the container must answer, and after which one that did not is asked again."""
-
-TENANT = "catalogue"
-"""Stands in the keys of the container's answers where a workspace's id stands in those of pictures."""
 
 _RELEASE = re.compile(r"[\w-]{1,80}", re.ASCII)
 
@@ -132,8 +130,8 @@ class ReleaseLook:
 
         An instance is never started for it: a container that sleeps is asked when something else woke it.
         """
-        job, since = job_id(TENANT, told["config"]), now - told.get("asked_at", -ASKED_AGAIN)
-        key = f"out/{TENANT}/{job}.out"
+        job, since = job_id(QUESTIONS, told["config"]), now - told.get("asked_at", -ASKED_AGAIN)
+        key = f"out/{QUESTIONS}/{job}.out"
         body = self._objects.get(key) if 0 <= since < ASKED_FOR else None
         named = read_server_list(_json(body or b""))
         if named.files:
@@ -142,11 +140,11 @@ class ReleaseLook:
             return told
         question = Submission(
             job_id=job,
-            tenant=TENANT,
+            tenant=QUESTIONS,
             ordinal=1,
             body=json.dumps({"task": "catalogue"}).encode(),
             output_key=key,
-            failure_prefix=f"failed/{TENANT}/{job}",
+            failure_prefix=f"failed/{QUESTIONS}/{job}",
             ttl=ASKED_FOR,
             timeout=60,
         )

@@ -14,8 +14,12 @@ from bot.ports import Objects
 
 OUT, FAILED = "out/", "failed/"
 
+QUESTIONS = "catalogue"
+"""Stands in keys and inference ids of what the sweep asks the container; others have a workspace's id."""
+
 _JOB_ID = re.compile(r"(?<![A-Za-z0-9])[a-z2-7]{26}(?![A-Za-z0-9])")
 _HOME = re.compile(r"(?P<folder>out|failed)/(?P<tenant>[^/]+)/(?P<job>[a-z2-7]{26})(\.out)?")
+_ASKED = re.compile(rf"(?<![A-Za-z0-9]){QUESTIONS}[./][a-z2-7]{{26}}(?![A-Za-z0-9])")
 _QUOTED = re.compile(r"\{.*\}", re.DOTALL)
 _LATE = re.compile(r"(?i)tim(e|ed)[ -]?out")
 _EXPIRED = re.compile(r"(?i)expired")
@@ -25,6 +29,11 @@ def job_id_in(text: str) -> str | None:
     """The job id in an object key or an inference id, None when it holds none. Untrusted: the row decides."""
     found = _JOB_ID.search(text)
     return found[0] if found else None
+
+
+def answers_question(text: str) -> bool:
+    """Whether an object key or inference id belongs to a question of the sweep's, which looks by itself."""
+    return _ASKED.search(text) is not None
 
 
 def failure_body(reason: str) -> bytes:

@@ -8,10 +8,10 @@ from bot.aws.deadline import Deadline, LambdaContext
 from bot.aws.events import (
     Arrival,
     FailureNotice,
-    Finished,
     Message,
     Ours,
     Refusal,
+    Unneeded,
     arrivals,
     messages,
     notices,
@@ -43,7 +43,7 @@ class Worker:
 
     def __call__(self, event: object, context: LambdaContext) -> dict[str, Any]:
         deadline = Deadline.of(context, clock=self._core.clock, margin=MARGIN)
-        told = _without_refused(self._core, messages(event, self._ours))
+        told = _needed(self._core, messages(event, self._ours))
         again = [message.message_id for message in told if not self._is_done(message, deadline)]
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
 
@@ -66,7 +66,7 @@ class Results:
         self._ours = ours
 
     def __call__(self, event: object, context: LambdaContext) -> None:
-        told = _without_refused(self._core, arrivals(event, self._ours, folder="out/"))
+        told = _needed(self._core, arrivals(event, self._ours, folder="out/"))
         pieces = [(arrival.job_id, partial(take_result, self._core, arrival.job_id)) for arrival in told]
         _do_all(self._core, "result", pieces, context)
 
@@ -79,13 +79,8 @@ class Failures:
         self._ours = ours
 
     def __call__(self, event: object, context: LambdaContext) -> None:
-        told: list[Arrival | FailureNotice | Finished] = _without_refused(
-            self._core, notices(event, self._ours)
-        )
-        failures = [fact for fact in told if not isinstance(fact, Finished)]
-        _do_all(
-            self._core, "failure", [(news.job_id, partial(self._take, news)) for news in failures], context
-        )
+        told: list[Arrival | FailureNotice] = _needed(self._core, notices(event, self._ours))
+        _do_all(self._core, "failure", [(news.job_id, partial(self._take, news)) for news in told], context)
 
     def _take(self, news: Arrival | FailureNotice) -> None:
         if isinstance(news, FailureNotice):
@@ -105,12 +100,12 @@ class Failures:
         return body or b""
 
 
-def _without_refused(core: Core, facts: Sequence[Told | Refusal]) -> list[Told]:
-    """What is for us; the rest is counted and dropped, for it would be no more ours the next time."""
+def _needed(core: Core, facts: Sequence[Told | Unneeded | Refusal]) -> list[Told]:
+    """What asks for work. What is not ours is counted and dropped: it would be no more ours the next time."""
     for fact in facts:
         if isinstance(fact, Refusal):
             core.journal.event("foreign_event", reason=fact.reason)
-    return [fact for fact in facts if not isinstance(fact, Refusal)]
+    return [fact for fact in facts if not isinstance(fact, Refusal | Unneeded)]
 
 
 def _do_all(core: Core, handler: str, pieces: Sequence[Piece], context: LambdaContext) -> None:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from bot.aws.events import (
     Arrival,
     FailureNotice,
-    Finished,
     Message,
     Reason,
     Refusal,
+    Unneeded,
     arrivals,
     messages,
     notices,
@@ -124,7 +124,19 @@ def test_an_error_notice_names_job_submission_and_what_happened():
 
 
 def test_a_notice_of_success_is_nothing_to_do():
-    assert notices(records(notice(invocationStatus="Completed", failureReason=None)), OURS) == [Finished()]
+    assert notices(records(notice(invocationStatus="Completed", failureReason=None)), OURS) == [Unneeded()]
+
+
+def test_the_answer_to_the_sweeps_own_question_is_nothing_to_do():
+    answers = [s3_record(f"out/catalogue/{JOB}.out"), s3_record(f"out/x-catalogue.{JOB}.1.out")]
+    failures = [
+        s3_record(f"failed/catalogue/{JOB}-error.out"),
+        s3_record(f"failed/x-catalogue.{JOB}.1-error.out"),
+        notice(inferenceId=f"catalogue.{JOB}.1"),
+    ]
+
+    assert arrivals(records(*answers), OURS, folder="out/") == [Unneeded()] * 2
+    assert notices(records(*failures), OURS) == [Unneeded()] * 3
 
 
 @pytest.mark.parametrize(

@@ -312,6 +312,13 @@ def test_a_failure_that_cannot_be_taken_makes_lambda_come_again(core, error):
     assert len(unlucky.journal.named("handler_failed")) == 1
 
 
+@pytest.mark.parametrize(("function", "folder"), [(Results, "out"), (Failures, "failed")])
+def test_the_answer_to_the_sweeps_own_question_is_no_unknown_job(core, function, folder):
+    function(core, ours=OURS)(records(s3_record(f"{folder}/catalogue/{NOBODYS}.out")), with_time())
+
+    assert core.journal.named("unknown_job") == []
+
+
 # the sweep
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from container.serving.app import create_app
 from container.serving.drawing_queue import WARM_UP
@@ -64,7 +65,10 @@ class SteeredEngine(PatternEngine):
 
 
 class PlannedReplies:
-    """Answers `/invocations` with what was planned, in front of the real application."""
+    """Answers drawings with what was planned, in front of the real application.
+
+    The sweep's own question, which files the container has, may come at any moment and is never answered so.
+    """
 
     def __init__(self, app: ASGIApp, *, planned: deque[tuple[int, bytes]]) -> None:
         self._app = app
@@ -74,10 +78,24 @@ class PlannedReplies:
         if scope["type"] != "http" or scope["path"] != "/invocations" or not self._planned:
             await self._app(scope, receive, send)
             return
+        request = Request(scope, receive)
+        if (await request.json()).get("task") == "catalogue":
+            await self._app(scope, _again(await request.body(), receive), send)
+            return
         status, body = self._planned.popleft()
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """A body that was read already, told once more; then what really comes."""
+    told: deque[Message] = deque([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def next_message() -> Message:
+        return told.popleft() if told else await receive()
+
+    return next_message
 
 
 class Inference:
@@ -95,7 +113,7 @@ class Inference:
         return f"http://127.0.0.1:{self._port}"
 
     def reply_next(self, body: Any, *, status: int = 200) -> None:
-        """The next invocation gets this reply (bytes as they are, all else as JSON) and draws nothing."""
+        """The next drawing gets this reply (bytes as they are, all else as JSON) and draws nothing."""
         self._planned.append((status, body if isinstance(body, bytes) else json.dumps(body).encode()))
 
     def start(self) -> Self:
