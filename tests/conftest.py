@@ -3,8 +3,15 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHON", "PYTEST_", "COVERAGE_", "SSL_")
+
+# Properties say what holds, never how fast: a slow machine may take its time over an example.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The gate judges one change: it takes the same examples every time. Every other run looks for new ones.
+settings.register_profile("gate", settings.get_profile("untimed"), derandomize=True)
+settings.load_profile("gate" if os.environ.get("IMAGINE_NO_SKIPS") else "untimed")
 
 
 def pytest_runtest_setup() -> None:
