@@ -4,25 +4,18 @@ import argparse
 import shutil
 import signal
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-import httpx
-
 from infra.docs import ROOT
-from infra.local.slack.testing import LocalSlack
 from infra.rehearsal.facts import facts
-from infra.rehearsal.region import Clients, inherited, standing_region
 from infra.rehearsal.rows import Rows
+from infra.rehearsal.set_up import PYTHON, standing_stage
 from infra.rehearsal.stage import Stage
 from infra.rehearsal.story import CHAPTERS
-from infra.rehearsal.workspace import PatientClock, Signing, install_with, new_token
 
 LOGS = ROOT / "build" / "rehearsal"
-PYTHON = ROOT / ".venv-rehearsal" / "bin" / "python"
 DRIVEN, FAILED, INTERRUPTED = 0, 1, 130
 
 
@@ -34,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shutil.rmtree(options.logs, ignore_errors=True)
     rows = Rows()
     try:
-        with _stage(options.python, logs=options.logs) as stage:
+        with standing_stage(options.python, logs=options.logs) as stage:
             _play(stage, rows)
     except KeyboardInterrupt:
         print("interrupted; everything that was started is ended")
@@ -75,36 +68,6 @@ def _play(stage: Stage, rows: Rows) -> None:
     except Exception:
         print(*facts(stage), f"  logs: {stage.report.parent}", sep="\n", file=sys.stderr)
         raise
-
-
-@contextmanager
-def _stage(python: Path, *, logs: Path) -> Iterator[Stage]:
-    """Everything is ended and every trace but the logs is gone when the block ends."""
-    signing = Signing()
-    with (
-        tempfile.TemporaryDirectory(prefix="imagine-rehearsal-") as home,
-        LocalSlack(bot_transport=signing, clock=PatientClock()) as slack,
-        httpx.Client(timeout=30) as http,
-        standing_region(
-            Path(home), logs=logs, python=python, functions={"SLACK_API_URL": slack.api_url}
-        ) as region,
-    ):
-        install_with(slack, new_token())
-        stage = Stage(
-            slack=slack,
-            signing=signing,
-            region=region,
-            home=Path(home),
-            environment={**inherited(), **region.environment, "PYTHONPATH": str(ROOT)},
-            clients=Clients(region),
-            http=http,
-            report=logs / "calls.json",
-        )
-        try:
-            yield stage
-        finally:
-            for running in stage.begun:
-                running.end()
 
 
 if __name__ == "__main__":

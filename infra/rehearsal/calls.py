@@ -65,6 +65,13 @@ def calls_of(request: Request, signer: Signer, *, account: str) -> tuple[Call, .
     return tuple(sorted(set(_read(request, signer.service, place))))
 
 
+def name_of(request: Request, signer: Signer) -> str:
+    """Such as `dynamodb TransactWriteItems`: one name a request, however much it acts on."""
+    if signer.service == "s3":
+        return _s3(request).action.replace(":", " ")
+    return f"{signer.service} {_operation(request, signer.service)}"
+
+
 def _read(request: Request, service: str, place: str) -> Iterator[Call]:
     if service == "s3":
         yield _s3(request)

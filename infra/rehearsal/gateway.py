@@ -8,7 +8,8 @@ emulator is told that TLS ended here, as a load balancer tells it: buckets refus
 import http.client
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,6 +44,19 @@ class Recorded:
     status: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A signed request, and how long its answer took behind the gateway."""
+
+    request: Request
+    signer: Signer
+    status: int
+    seconds: float
+
+
+Watch = Callable[[Served], None]
+
+
 @dataclass(slots=True)
 class Record:
     """What went through; safe for any number of threads."""
@@ -69,13 +83,18 @@ class Upstreams:
     account: str
 
 
+def unwatched(_served: Served) -> None:
+    """Nobody looks."""
+
+
 class Gateway(ThreadingHTTPServer):
-    """Listens on a free loopback port."""
+    """Listens on a free loopback port. `watch` is called from many threads."""
 
     daemon_threads = True
 
-    def __init__(self, upstreams: Upstreams) -> None:
+    def __init__(self, upstreams: Upstreams, *, watch: Watch = unwatched) -> None:
         self.upstreams = upstreams
+        self.watch = watch
         self.record = Record()
         super().__init__(("127.0.0.1", 0), _Handler)
 
@@ -88,9 +107,9 @@ class Gateway(ThreadingHTTPServer):
 
 
 @contextmanager
-def listening(upstreams: Upstreams) -> Iterator[Gateway]:
+def listening(upstreams: Upstreams, *, watch: Watch = unwatched) -> Iterator[Gateway]:
     """Served until the block ends."""
-    gateway = Gateway(upstreams)
+    gateway = Gateway(upstreams, watch=watch)
     thread = threading.Thread(target=gateway.serve_forever, kwargs={"poll_interval": 0.05}, name="gateway")
     thread.start()
     try:
@@ -120,8 +139,11 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(method=self.command, path=self.path, headers=headers, body=self._body())
         signer = signer_of(request)
+        began = time.monotonic()
         answer = self._answer(request, signer)
         if signer is not None:
+            seconds = time.monotonic() - began
+            self.server.watch(Served(request=request, signer=signer, status=answer.status, seconds=seconds))
             calls = calls_of(request, signer, account=self.server.upstreams.account)
             self.server.record.add([Recorded(key=signer.key, call=c, status=answer.status) for c in calls])
         self._reply(answer)

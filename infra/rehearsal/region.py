@@ -12,7 +12,7 @@ import botocore.session
 
 from infra.docs import ROOT
 from infra.local.children import Child, Recipe, free_port
-from infra.rehearsal.gateway import Gateway, Upstreams, listening
+from infra.rehearsal.gateway import Gateway, Upstreams, Watch, listening, unwatched
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -70,18 +70,25 @@ class Standing:
 
 @contextmanager
 def standing_region(
-    home: Path, *, logs: Path, python: Path, functions: Mapping[str, str]
+    home: Path,
+    *,
+    logs: Path,
+    python: Path,
+    functions: Mapping[str, str],
+    container: str | None = None,
+    watch: Watch = unwatched,
 ) -> Iterator[Standing]:
     """Up until the block ends. `python` has the emulator and runs the functions, which are also told
-    `functions`. Raises ChildFailed.
+    `functions`. Models draw with the server at `container`, else each with one of its own. `watch` sees every
+    signed request. Raises ChildFailed.
     """
     emulator, sagemaker = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     upstreams = Upstreams(emulator=emulator, sagemaker=sagemaker, account=ACCOUNT)
     with ExitStack() as started:
-        gateway = started.enter_context(listening(upstreams))
+        gateway = started.enter_context(listening(upstreams, watch=watch))
         recipes = (
             _emulator(home, logs, emulator, python, {"AWS_ENDPOINT_URL": gateway.url, **functions}),
-            _sagemaker(logs, sagemaker, gateway.url),
+            _sagemaker(logs, sagemaker, gateway.url, container),
         )
         children = []
         for recipe in recipes:
@@ -117,8 +124,9 @@ def _emulator(home: Path, logs: Path, url: str, python: Path, functions: Mapping
     )
 
 
-def _sagemaker(logs: Path, url: str, aws: str) -> Recipe:
+def _sagemaker(logs: Path, url: str, aws: str, container: str | None) -> Recipe:
     options = ["--port", url.rpartition(":")[2], "--whole-region", "--engine", "embedded", "--aws", aws]
+    options += [] if container is None else ["--container", container]
     return Recipe(
         name="SageMaker stand-in",
         command=[

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from infra.rehearsal.calls import Call
+from infra.rehearsal.calls import Call, Request, Signer, name_of
 from infra.rehearsal.gateway import Upstreams, listening
 
 ACCOUNT = "123456789012"
@@ -147,3 +147,21 @@ def test_what_was_signed_is_written_down_by_key_with_its_outcome(world):
     (entry,) = gateway.record.by("ASIA1")
     assert (entry.call, entry.status) == (Call(action="s3:GetObject", resource="arn:aws:s3:::b/out/k"), 207)
     assert gateway.record.by("ASIA2") == []
+
+
+def test_who_watches_sees_each_signed_request_with_its_status():
+    seen = []
+    nobody = Upstreams(emulator="http://127.0.0.1:9", sagemaker="http://127.0.0.1:9", account=ACCOUNT)
+    with listening(nobody, watch=seen.append) as gateway:
+        target = {"X-Amz-Target": "ServiceQuotasV20190624.ListServiceQuotas"}
+        asked(gateway, "POST", "/", body=b"{}", headers={"Authorization": signed("servicequotas"), **target})
+
+    (served,) = seen
+    assert (served.signer.key, served.status) == ("AKIDEXAMPLE", 200)
+    assert name_of(served.request, served.signer) == "servicequotas ListServiceQuotas"
+
+
+def test_an_object_is_named_by_what_is_done_with_it():
+    signer = Signer(key="AKIDEXAMPLE", region="us-east-1", service="s3")
+    put = Request(method="PUT", path="/bucket/out/a", headers={}, body=b"")
+    assert name_of(put, signer) == "s3 PutObject"

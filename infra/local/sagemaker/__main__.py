@@ -88,6 +88,7 @@ def _serve_region(options: argparse.Namespace, ended: threading.Event) -> None:
         region=options.region,
         engine=options.engine,
         log=options.log,
+        container=options.container,
     ) as server:
         print(*greeting(server.url), sep="\n", flush=True)
         ended.wait()

@@ -24,14 +24,20 @@ VARIABLES = ("SAGEMAKER", "SAGEMAKER_RUNTIME", "APPLICATION_AUTO_SCALING", "SERV
 
 @dataclass(slots=True, kw_only=True)
 class Containers:
-    """Starts an inference server for each model that an endpoint opens, and ends them all."""
+    """Starts an inference server for each model that an endpoint opens, and ends them all.
+
+    Where one is `running` already, at that address, it serves every model and is left alone.
+    """
 
     log: Path
     engine: str
+    running: str | None = None
     children: list[Child] = field(default_factory=list)
 
     def open(self, model: Members) -> Container:
         """With the engine that the model's environment names. Raises ChildFailed."""
+        if self.running is not None:
+            return Container(self.running)
         settings: Mapping[str, str] = model.get("PrimaryContainer", {}).get("Environment", {})
         port = free_port()
         engine = settings.get(ENGINE, self.engine)
@@ -54,10 +60,20 @@ class Containers:
 
 @contextmanager
 def rehearsal(
-    peers: Peers, *, port: int, speed: float, region: str, engine: str, log: Path
+    peers: Peers,
+    *,
+    port: int,
+    speed: float,
+    region: str,
+    engine: str,
+    log: Path,
+    container: str | None = None,
 ) -> Iterator[RegionServer]:
-    """Served until the block ends. Raises OSError when the port is taken."""
-    containers = Containers(log=log, engine=engine)
+    """Served until the block ends; every model draws with the server at `container` where one is named.
+
+    Raises OSError when the port is taken.
+    """
+    containers = Containers(log=log, engine=engine, running=container)
     standing = Region(peers, open_container=containers.open, name=region, speed=speed)
     try:
         with RegionServer(standing, port=port) as server:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from infra import cli, notebook
 from infra.commands.endpoint import shared
+from infra.local.sagemaker.rehearsal import Containers
 from tests.aws.cloud import Cloud
 from tests.infra.endpoint.account import IMAGE
 from tests.infra.plain_account import PlainAccount
@@ -107,3 +108,9 @@ def test_the_notebook_is_what_its_cells_say_and_its_outputs_say_where_they_are_f
     assert content == notebook.written(outputs)
     assert notebook.STAND_IN in content
     assert any("done, 11 changes" in said for said in outputs.values())
+
+
+def test_a_container_that_runs_already_serves_every_model_and_none_is_started(tmp_path: Path):
+    containers = Containers(log=tmp_path / "log", engine="no-such-engine", running="http://127.0.0.1:9")
+    assert not containers.open({}).healthy()
+    assert containers.children == []
