@@ -1,5 +1,7 @@
 """The switches: what the caller sees and what happened all the same."""
 
+from typing import Any
+
 import httpx
 import pytest
 from slack_sdk import WebClient
@@ -149,11 +151,18 @@ def test_faults_can_be_planned_over_http(slack: LocalSlack) -> None:
     fault = {"method": "chat.postMessage", "kind": "rate_limited", "seconds": 7}
 
     planned = loopback.post(f"{slack.base_url}/faults", json=fault)
-    nonsense = loopback.post(f"{slack.base_url}/faults", json={"kind": "gremlins"})
 
     assert planned.json() == {"ok": True}
-    assert (nonsense.status_code, nonsense.json()["ok"]) == (400, False)
     assert post(slack).headers["retry-after"] == "7"
+
+
+@pytest.mark.parametrize(
+    "nonsense", [{"kind": "gremlins"}, [], "x", None, {"method": "upload", "kind": "slow", "seconds": "soon"}]
+)
+def test_what_is_no_fault_is_refused(slack: LocalSlack, nonsense: Any) -> None:
+    refused = loopback.post(f"{slack.base_url}/faults", json=nonsense)
+
+    assert (refused.status_code, refused.json()["ok"]) == (400, False)
 
 
 def test_planned_faults_are_in_the_log(slack: LocalSlack) -> None:

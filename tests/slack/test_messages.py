@@ -32,6 +32,18 @@ def test_a_post_is_seen_and_answered_with_its_message(slack: LocalSlack, client:
     assert answer["message"]["blocks"][0]["block_id"]
 
 
+def test_half_an_emoji_in_a_post_does_not_spoil_what_others_read(
+    slack: LocalSlack, client: WebClient
+) -> None:
+    headers = {"Authorization": f"Bearer {slack.bot_token}", "Content-Type": "application/json"}
+    body = rf'{{"channel": "{PICTURES}", "text": "half \ud83d"}}'
+
+    assert loopback.post(f"{slack.api_url}chat.postMessage", content=body, headers=headers).json()["ok"]
+
+    history = client.conversations_history(channel=PICTURES)
+    assert [message["text"] for message in history["messages"]] == ["half ?"]
+
+
 def test_a_channel_can_be_named(slack: LocalSlack, client: WebClient) -> None:
     client.chat_postMessage(channel="#general", text="hello")
 

@@ -98,6 +98,15 @@ def test_a_browser_keeps_its_session_and_a_stale_one_is_replaced(
     assert "SameSite=strict" in replaced
 
 
+@pytest.mark.parametrize("other", ['settings={"dark": true}', "a[b]=1", '"', "=", "lone", "name=ü"])
+def test_cookies_of_other_programs_on_this_machine_do_not_end_the_session(
+    slack: LocalSlack, browser: httpx.Client, other: str
+) -> None:
+    header = f"{other}; {COOKIE}={browser.cookies[COOKIE]}".encode()
+    with loopback.browser(slack.base_url, headers={"Cookie": header}) as beside:
+        assert shown(beside) == []
+
+
 def test_without_a_session_nothing_is_shown_or_sent(slack: LocalSlack) -> None:
     with loopback.browser(slack.base_url) as stranger:
         answers = [
@@ -167,14 +176,35 @@ class TestSending:
 
     @pytest.mark.parametrize(
         ("message", "error"),
-        [({"text": "  "}, "no_text"), ({"text": "x", "channel": "C404"}, "channel_not_found")],
+        [
+            ({"text": "  "}, "no_text"),
+            ({"text": None}, "no_text"),
+            ({"text": ["x"]}, "no_text"),
+            ({"text": "x" * 40_001}, "msg_too_long"),
+            ({"text": "x", "channel": "C404"}, "channel_not_found"),
+            ({"text": "x", "channel": ["C404"]}, "channel_not_found"),
+        ],
     )
     def test_what_cannot_be_sent_is_refused(
-        self, browser: httpx.Client, message: dict[str, str], error: str
+        self, browser: httpx.Client, message: dict[str, Any], error: str
     ) -> None:
         assert send(browser, **message) == {"ok": False, "error": error}
+        assert shown(browser) == []
 
-    @pytest.mark.parametrize("body", [b"{", b"[]", b'"x"'])
+    def test_half_an_emoji_does_not_spoil_the_channel(
+        self, slack: LocalSlack, browser: httpx.Client, bot: RecordingBot
+    ) -> None:
+        """A browser sends one as JSON can spell it; no text that is sent on may hold it."""
+        with live(slack, browser) as socket:
+            for line in (r"half \ud83d, whole \ud83d\ude00", r"/imagine \ude00 cat"):
+                body = f'{{"channel": "{PICTURES}", "text": "{line}"}}'
+                assert browser.post("/page/send", content=body).json() == {"ok": True}
+
+            assert event(socket)["message"]["text"] == "half ?, whole 😀"
+        assert [message["text"] for message in shown(browser)] == ["half ?, whole 😀"]
+        assert dict(parse_qsl(bot.requests[0].content.decode()))["text"] == "? cat"
+
+    @pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b"[" * 20_000])
     @pytest.mark.parametrize("path", ["/page/send", "/page/action", "/page/dismiss"])
     def test_a_body_that_is_no_object_is_refused(self, browser: httpx.Client, path: str, body: bytes) -> None:
         assert browser.post(path, content=body).json()["ok"] is False
@@ -244,6 +274,29 @@ class TestActing:
         answer = self.act(browser, ts=ts, block_id="b", action_id="go", type="button")
 
         assert answer == {"ok": True, "warning": "This did not work (dispatch_failed). Try again."}
+
+    @pytest.mark.parametrize(
+        "choice",
+        [
+            {"selected_options": 5},
+            {"selected_options": "1"},
+            {"selected_options": [7]},
+            {"selected_option": "1"},
+            {"state": {"b": {"pick": {"selected_options": 5}}}},
+        ],
+    )
+    def test_a_choice_of_another_shape_is_no_choice(
+        self, browser: httpx.Client, client: WebClient, bot: RecordingBot, choice: dict[str, Any]
+    ) -> None:
+        options = [{"text": {"type": "plain_text", "text": "1"}, "value": "1"}]
+        menu: dict[str, Any] = {"type": "static_select", "action_id": "pick", "options": options}
+        blocks: list[dict[str, Any]] = [{"type": "actions", "block_id": "b", "elements": [menu]}]
+        ts = client.chat_postMessage(channel=PICTURES, text="x", blocks=blocks)["ts"]
+
+        assert self.act(browser, ts=ts, block_id="b", action_id="pick", **choice) == {"ok": True}
+
+        told = json.loads(dict(parse_qsl(bot.requests[0].content.decode()))["payload"])
+        assert told["actions"][0]["selected_option"] is None
 
     @pytest.mark.parametrize("state", [None, [], "x", {"b": 1}, {"b": {"go": 2}}, {"c": {"go": {}}}])
     def test_a_state_of_another_shape_is_left_out(
@@ -413,7 +466,9 @@ class TestLive:
 
 
 class TestGuard:
-    @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:3000", "", "192.168.1.4:3000"])
+    @pytest.mark.parametrize(
+        "host", ["evil.example", "127.0.0.1.evil.example:3000", "", "192.168.1.4:3000", "[", "[::1", "a]b"]
+    )
     @pytest.mark.parametrize("path", ["/", "/page/state", "/api/auth.test", "/log"])
     def test_a_foreign_host_is_refused(self, slack: LocalSlack, host: str, path: str) -> None:
         answer = loopback.get(f"{slack.base_url}{path}", headers={"Host": host})

@@ -9,6 +9,7 @@ from infra.local.slack import limits
 from infra.local.slack.blockcheck import blocks_size, check_blocks
 from infra.local.slack.errors import SlackError
 from infra.local.slack.files import is_usable_in_blocks
+from infra.local.slack.json_text import read_json
 from infra.local.slack.workspace import Workspace
 
 
@@ -84,6 +85,6 @@ def _decoded(value: Any, *, otherwise: str) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
-    except ValueError:
+        return read_json(value)
+    except SlackError:
         raise SlackError(otherwise) from None

@@ -11,9 +11,10 @@ from urllib.parse import urlencode
 
 import httpx
 
-from infra.local.slack import limits
 from infra.local.slack.clock import Clock
+from infra.local.slack.errors import SlackError
 from infra.local.slack.faults import Faults
+from infra.local.slack.json_text import read_json
 from infra.local.slack.socket_mode import SocketMode
 from infra.local.slack.traffic import Exchange, Traffic, without_secrets
 
@@ -77,7 +78,7 @@ class Delivery:
     async def send(
         self, kind: Kind, payload: dict[str, Any], *, url: str | None, retry: tuple[int, str] | None = None
     ) -> Delivered:
-        """Deliver and wait for the ack, at most three seconds. Without ``url``, over Socket Mode."""
+        """Deliver and wait for the ack, at most ``faults.ack_seconds``. Without ``url``, over Socket Mode."""
         started = self._clock.now()
         work = (
             self._by_socket(kind, payload, retry) if url is None else self._by_http(kind, payload, url, retry)
@@ -96,7 +97,7 @@ class Delivery:
 
     async def _against_deadline(self, work: Awaitable[_Answer]) -> tuple[_Answer | None, Failure | None]:
         task = asyncio.ensure_future(self._at_the_bots_pace(work))
-        deadline = asyncio.ensure_future(self._clock.sleep(limits.ACK_SECONDS))
+        deadline = asyncio.ensure_future(self._clock.sleep(self._faults.ack_seconds))
         try:
             await asyncio.wait({task, deadline}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
@@ -174,8 +175,8 @@ def _body(response: httpx.Response) -> Any:
     if "json" not in response.headers.get("content-type", ""):
         return response.text
     try:
-        return response.json()
-    except ValueError:
+        return read_json(response.content)
+    except SlackError:
         return response.text
 
 

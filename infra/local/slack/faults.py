@@ -9,6 +9,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from infra.local.slack import limits
+
 
 class FaultKind(StrEnum):
     RATE_LIMITED = "rate_limited"  # 429, with Retry-After: seconds when seconds is not None
@@ -39,6 +41,8 @@ class Faults:
     """How many of the next completed uploads are accepted and never shared."""
     duplicated_deliveries: int = 0
     """How many of the next events are delivered twice."""
+    ack_seconds: float = limits.ACK_SECONDS
+    """How long the bot may take to acknowledge."""
     bot_seconds: float = 0.0
     """How much longer than really the bot seems to take to acknowledge."""
     _planned: dict[str, deque[Fault]] = field(default_factory=dict)

@@ -32,12 +32,20 @@ class LoopbackGuard:
 def _is_ours(scope: Scope) -> bool:
     headers = Headers(scope=scope)
     host, origin = headers.get("host", ""), headers.get("origin")
-    if urlsplit(f"//{host}").hostname not in LOOPBACK_NAMES:
+    if _name_in(host) not in LOOPBACK_NAMES:
         return False
     if origin is not None and origin != f"http://{host}":
         return False
     from_elsewhere = headers.get("sec-fetch-site") in {"cross-site", "same-site"}
     return not from_elsewhere or _is_a_visit(scope, headers)
+
+
+def _name_in(host: str) -> str | None:
+    """Without the port; None for what is no host (an open bracket, say)."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 def _is_a_visit(scope: Scope, headers: Headers) -> bool:

@@ -302,7 +302,8 @@ def chosen_values(state: Any) -> tuple[str, ...]:
     """The option values in an element's state as the page sends it: one option, several, or none."""
     if not isinstance(state, Mapping):
         return ()
-    options = state.get("selected_options") or [state.get("selected_option")]
+    several = state.get("selected_options")
+    options = several if isinstance(several, list) and several else [state.get("selected_option")]
     return tuple(
         str(option["value"]) for option in options if isinstance(option, Mapping) and "value" in option
     )

@@ -13,10 +13,12 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from infra.local.slack import limits
 from infra.local.slack.app import Command
 from infra.local.slack.delivery import Delivered
 from infra.local.slack.errors import SlackError
 from infra.local.slack.interactions import ControlUse, chosen_values, escape, read_state, split_command
+from infra.local.slack.json_text import read_object
 from infra.local.slack.payloads import file_path
 from infra.local.slack.platform import Platform
 from infra.local.slack.sessions import Sessions
@@ -86,9 +88,11 @@ class PageRoutes:
         channel = self._channel(me, asked.get("channel"))
         if me is None or channel is None:
             return _refused("channel_not_found")
-        text, thread_ts = str(asked.get("text", "")).strip(), asked.get("thread_ts") or None
-        if not text:
+        text, thread_ts = asked.get("text"), asked.get("thread_ts") or None
+        if not isinstance(text, str) or not (text := text.strip()):
             return _refused("no_text")
+        if len(text) > limits.POST_TEXT:
+            return _refused("msg_too_long")
         if text.startswith("/"):
             return await self._command(text, me, channel, thread_ts)
         if channel.is_archived:
@@ -184,10 +188,10 @@ class PageRoutes:
 
     async def _asked(self, request: Request) -> tuple[User | None, dict[str, Any]]:
         try:
-            asked = await request.json()
-        except ValueError:
+            asked = read_object(await request.body())
+        except SlackError:
             asked = {}
-        return self.sessions.user_of(request), asked if isinstance(asked, dict) else {}
+        return self.sessions.user_of(request), asked
 
     def _message(self, me: User | None, asked: Mapping[str, Any]) -> Message | None:
         """The message that was asked about, when this person can see it."""

@@ -2,7 +2,6 @@
 ``/log``.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
@@ -17,6 +16,7 @@ from starlette.websockets import WebSocket
 from infra.local.slack.connections import Connections
 from infra.local.slack.errors import SlackError
 from infra.local.slack.faults import Fault, FaultKind
+from infra.local.slack.json_text import read_object
 from infra.local.slack.platform import Platform
 from infra.local.slack.sessions import Sessions
 from infra.local.slack.traffic import Exchange, without_secrets
@@ -94,7 +94,7 @@ class BotRoutes:
     async def response_url(self, request: Request) -> Response:
         started, raw = perf_counter(), await request.body()
         try:
-            fields = _json_object(raw)
+            fields = read_object(raw)
         except SlackError:
             return JSONResponse(SlackError("invalid_payload").to_json(), status_code=400)
 
@@ -118,13 +118,16 @@ class BotRoutes:
     async def plan_fault(self, request: Request) -> Response:
         """Plan a fault from outside: ``{"method": …, "kind": …, "seconds": …, "error": …, "times": …}``."""
         try:
-            asked = await request.json()
-            kind = FaultKind(asked["kind"])
-            seconds, times = asked.get("seconds"), int(asked.get("times", 1))
+            asked = read_object(await request.body())
+            seconds = asked.get("seconds")
             self.platform.faults.plan(
-                str(asked["method"]), kind, seconds=seconds, error=asked.get("error"), times=times
+                str(asked["method"]),
+                FaultKind(asked["kind"]),
+                seconds=None if seconds is None else float(seconds),
+                error=asked.get("error"),
+                times=int(asked.get("times", 1)),
             )
-        except (ValueError, KeyError, TypeError) as wrong:
+        except (SlackError, ValueError, KeyError, TypeError) as wrong:
             return JSONResponse({"ok": False, "error": f"not a fault: {wrong}"}, status_code=400)
         return JSONResponse({"ok": True})
 
@@ -214,20 +217,10 @@ def read_body(content_type: str, body: bytes) -> dict[str, Any]:
         return {}
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/json":
-        return _json_object(body)
+        return read_object(body)
     if kind == "application/x-www-form-urlencoded":
         try:
             return dict(parse_qsl(body.decode(), keep_blank_values=True))
         except UnicodeDecodeError:
             raise SlackError("invalid_form_data") from None
     raise SlackError("invalid_post_type" if kind else "missing_post_type")
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        args = json.loads(body)
-    except ValueError:
-        raise SlackError("invalid_json") from None
-    if not isinstance(args, dict):
-        raise SlackError("json_not_object")
-    return args

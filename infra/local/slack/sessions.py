@@ -1,7 +1,5 @@
 """Who looks at the page: one cookie per browser, one person per cookie."""
 
-from http.cookies import SimpleCookie
-
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
@@ -24,9 +22,7 @@ class Sessions:
         return secret
 
     def user_of(self, connection: HTTPConnection) -> User | None:
-        cookies = SimpleCookie(connection.headers.get("cookie", ""))
-        secret = cookies[COOKIE].value if COOKIE in cookies else ""
-        user_id = self._users.get(secret)
+        user_id = self._users.get(connection.cookies.get(COOKIE, ""))
         return None if user_id is None else self._workspace.users[user_id]
 
     def greet(self, connection: HTTPConnection, response: Response) -> Response:

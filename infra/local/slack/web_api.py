@@ -7,7 +7,6 @@ limits and required arguments are checked from the table before it runs.
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from infra.local.slack import limits
 from infra.local.slack.content import Content, read_blocks, read_content
 from infra.local.slack.errors import SlackError
 from infra.local.slack.files import Share
+from infra.local.slack.json_text import read_json
 from infra.local.slack.payloads import channel_payload, file_payload, message_payload, user_payload
 from infra.local.slack.platform import Platform
 from infra.local.slack.rate_limits import Tier
@@ -462,8 +462,8 @@ def complete_upload(call: Call) -> dict[str, Any]:
 
 def _titles(value: Any) -> dict[str, str | None]:
     try:
-        entries = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
+        entries = read_json(value) if isinstance(value, str) else value
+    except SlackError:
         entries = None
     if not isinstance(entries, list) or not entries:
         raise SlackError("invalid_arguments", ["must provide an array [json-pointer:/files]"])

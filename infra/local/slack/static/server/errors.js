@@ -12,6 +12,7 @@ const WORDS = new Map(Object.entries({
   thread_not_found: "That thread is gone.",
   is_archived: "That channel is archived.",
   no_text: "There is nothing to send.",
+  msg_too_long: "That is too long: 40,000 characters is the limit.",
 }));
 
 /** A sentence for a code; what already is a sentence stays as it is. */
