@@ -280,7 +280,7 @@ def _operating(scope: Scope) -> Iterator[Statement]:
 
 def _service(scope: Scope) -> Iterator[Statement]:
     """What CloudFormation does in the caller's name for `serverless.yml`."""
-    name, account = scope.name, f"arn:{scope.partition}:iam::{scope.account}"
+    name = scope.name
     yield Statement(
         sid="Stacks",
         actions=_actions(
@@ -393,21 +393,6 @@ def _service(scope: Scope) -> Iterator[Statement]:
             scope.arn("cloudwatch", f"alarm:{name}-*"),
             f"arn:{scope.partition}:cloudwatch::{scope.account}:dashboard/{name}*",
         ),
-    )
-    yield Statement(
-        sid="ServicePolicies",
-        actions=_actions(
-            "iam",
-            "CreatePolicy CreatePolicyVersion DeletePolicy DeletePolicyVersion GetPolicy "
-            "GetPolicyVersion ListPolicyVersions TagPolicy",
-        ),
-        resources=(f"{account}:policy/{name}-*",),
-    )
-    yield Statement(
-        sid="ServiceAttach",
-        actions=_actions("iam", "AttachRolePolicy DetachRolePolicy"),
-        resources=(scope.role(f"{name}-*"),),
-        condition={"ArnLike": {"iam:PolicyARN": f"{account}:policy/{name}-*"}},
     )
     yield from _roles(scope, f"{name}-*", sid="Service", services=("lambda.amazonaws.com",))
 

@@ -43,10 +43,9 @@ class Stack:
         return {function["Handler"].removeprefix("bot.handlers."): function for function in every}
 
     def statements_of(self, name: str) -> list[Properties]:
-        """Every statement that a function's role holds, with what its policies add."""
+        """Every statement that a function's role holds."""
         role = self.functions[name]["Role"]["Fn::GetAtt"][0]
-        managed = [arn["Ref"] for arn in self.resources[role]["Properties"].get("ManagedPolicyArns", ())]
-        return [statement for holder, statement in allowed(self.template) if holder in {role, *managed}]
+        return [statement for holder, statement in allowed(self.template) if holder == role]
 
     def actions_of(self, name: str) -> set[str]:
         return {action for one in self.statements_of(name) for action in listed(one["Action"])}

@@ -7,6 +7,12 @@ import pytest
 
 from infra.template_gates.policies import listed
 
+LONGEST_INLINE = 10_240
+"""Characters of a role's inline policies (IAM and STS quotas)."""
+
+MOST_RESOURCES = 500
+"""Of a stack (CloudFormation quotas)."""
+
 STEERING = {
     "application-autoscaling:DeleteScheduledAction",
     "application-autoscaling:DescribeScalableTargets",
@@ -25,6 +31,19 @@ def test_every_function_has_a_role_of_its_own_that_writes_its_own_log_alone(stac
     for name in stack.functions:
         logs = [s for s in stack.statements_of(name) if "logs:PutLogEvents" in listed(s["Action"])]
         assert [s["Resource"] for s in logs] == [{"Fn::GetAtt": [f"{name.title()}LogGroup", "Arn"]}]
+
+
+def test_a_role_holds_its_own_statements_alone(stack):
+    assert stack.of_type("AWS::IAM::ManagedPolicy") == {}
+    for role in stack.of_type("AWS::IAM::Role").values():
+        assert "ManagedPolicyArns" not in role
+
+
+def test_roles_and_stack_are_within_the_limits_of_aws(stack):
+    assert len(stack.resources) <= MOST_RESOURCES
+    for role in stack.of_type("AWS::IAM::Role").values():
+        written = json.dumps(role["Policies"], separators=(",", ":"))
+        assert len(written) <= LONGEST_INLINE
 
 
 def test_only_lambda_may_take_a_role_on(stack):
@@ -55,6 +74,25 @@ def test_path_and_boundary_of_roles_are_what_is_given(dev, prod):
 )
 def test_a_function_may_not_do_the_work_of_another(stack, name, never):
     assert stack.actions_of(name) & (never | {"dynamodb:Scan", "dynamodb:DeleteItem"}) == set()
+
+
+def test_a_function_asks_the_indexes_that_its_work_needs(stack):
+    asked = {
+        name: sorted(
+            re.findall(r"/index/([a-z]+)", json.dumps(statement["Resource"]))
+            for statement in stack.statements_of(name)
+            if "dynamodb:Query" in listed(statement["Action"])
+        )
+        for name in stack.functions
+    }
+    taken_on = {name: [["waiting"]] for name in ("worker", "result", "failure")}
+    assert {name: indexes for name, indexes in asked.items() if indexes} == {
+        **taken_on,
+        "slack": [["open", "person", "waiting"]],
+        "api": [["person", "waiting"]],
+        "sweep": [["due", "waiting"]],
+        "admin": [["open", "waiting"]],
+    }
 
 
 def test_the_authorizer_reads_rows_and_no_more(prod):
