@@ -90,8 +90,14 @@ def _announce(demo: Demo) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does, and both do so where whoever started us ignores SIGINT."""
-    before = {ending: signal.signal(ending, _interrupt) for ending in (signal.SIGINT, signal.SIGTERM)}
+    """SIGTERM and a closed terminal end the demo as Ctrl-C does.
+
+    SIGINT ends it even where whoever started us ignores it; a hang-up does not (`nohup` asks for that).
+    """
+    endings = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        endings.append(signal.SIGHUP)
+    before = {ending: signal.signal(ending, _interrupt) for ending in endings}
     try:
         yield
     finally:

@@ -281,12 +281,16 @@ def test_a_part_that_does_not_start_ends_the_demo_with_its_last_lines(capsys, tm
     assert not is_taken(port)
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_demo_says_what_to_do_and_ends_every_process_it_started(tmp_path, ending: signal.Signals):
     port, home = free_port(), tmp_path / "demo"
     command = [sys.executable, "-m", "infra.cli", "demo", "--port", str(port), "--engine", "pattern"]
     with subprocess.Popen(
-        [*command, "--home", str(home)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        [*command, "--home", str(home)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=_in_a_terminal,  # noqa: PLW1509  it only sets a signal
     ) as process:
         told = _until_told(process, "Ctrl-C")
         model = _address_of_model(home)
@@ -302,6 +306,11 @@ def test_the_demo_says_what_to_do_and_ends_every_process_it_started(tmp_path, en
     assert not is_taken(port)
     assert not is_taken(model)
     Home(home / "bot").close()
+
+
+def _in_a_terminal() -> None:
+    """A hang-up means something, also where these tests run under `nohup`."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def _until_told(process: "subprocess.Popen[str]", last: str) -> str:
