@@ -6,15 +6,23 @@ from collections.abc import Sequence
 
 from bot.ports import Verdict
 
+_GAP = "\0"
+_UNSEEN = frozenset({"Cf", "Cc", "Cs"})
+_UNSEEN_LETTERS_AND_MARKS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Those of Unicode's Default_Ignorable_Code_Point that count as letters or marks."""
+
 
 class WordRules:
     """Refuses a prompt that holds one of the phrases as whole words. Pictures pass.
 
-    Case, width, line ends and invisible characters between the letters make no difference.
+    Case, width and line ends make no difference, nor do invisible characters: within a word they are
+    overlooked, between two words they part them as a blank does.
     """
 
     def __init__(self, phrases: Sequence[str]) -> None:
-        self._rules = tuple((phrase, _pattern(phrase)) for phrase in phrases if phrase.strip())
+        self._rules = tuple((phrase, _pattern(phrase)) for phrase in phrases if _words(phrase))
 
     def check_prompt(self, text: str) -> Verdict:
         """See Moderation.check_prompt; the rule's name is the phrase itself."""
@@ -31,11 +39,20 @@ class WordRules:
 
 
 def _pattern(phrase: str) -> re.Pattern[str]:
-    words = r"\s+".join(re.escape(word) for word in _plain(phrase).split())
-    return re.compile(rf"(?<!\w){words}(?!\w)")
+    spelt = (f"{_GAP}*".join(re.escape(letter) for letter in word) for word in _words(phrase))
+    between = rf"[\s{_GAP}]+"
+    return re.compile(rf"(?<!\w){between.join(spelt)}(?!\w)")
+
+
+def _words(phrase: str) -> list[str]:
+    return _plain(phrase).replace(_GAP, "").split()
 
 
 def _plain(text: str) -> str:
-    """Compatibility forms unified, case folded, format characters (zero-width ones among them) left out."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(character for character in folded if unicodedata.category(character) != "Cf")
+    """Compatibility forms unified, case folded, every invisible character a gap."""
+    folded = unicodedata.normalize("NFKC", _UNSEEN_LETTERS_AND_MARKS.sub(_GAP, text)).casefold()
+    return "".join(_GAP if _is_unseen(character) else character for character in folded)
+
+
+def _is_unseen(character: str) -> bool:
+    return unicodedata.category(character) in _UNSEEN and not character.isspace()
