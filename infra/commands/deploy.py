@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -26,8 +27,9 @@ from infra.doctor.sight import Sight
 from infra.endpoint.cost import idle_month
 from infra.endpoint.errors import EndpointError
 from infra.endpoint.place import endpoint_name
-from infra.endpoint.settings import FILE
+from infra.endpoint.settings import FILE, read_settings
 from infra.operating.deployment import Address, Deployment, address_of, remember, remembered, subscribe
+from infra.operating.stack_settings import StackSettings
 
 STDERR = 2
 TEAM = re.compile(r"[TE][A-Z0-9]{2,20}")
@@ -63,6 +65,12 @@ def register(commands: Parsers) -> None:
         help="a parameter of serverless.yml, such as alarms=many; may be repeated",
     )
     parser.add_argument(
+        "--file",
+        type=Path,
+        default=FILE,
+        help="path and boundary of roles, and tags, are the endpoint's (default: %(default)s)",
+    )
+    parser.add_argument(
         "--platform",
         choices=function_zip.PLATFORMS,
         default="aws",
@@ -77,18 +85,20 @@ def register(commands: Parsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """What a stage was deployed with before needs not be said again.
 
-    Raises CannotDeploy naming what is missing and the fix.
+    Raises CannotDeploy, SettingsError naming what is missing and the fix.
     """
     environment = dict(os.environ)  # noqa: TID251  osls inherits PATH and AWS's own settings
     endpoint_name(arguments.stage)
     context, given = Context(arguments), given_by(arguments, environment)
     earlier = Deployment() if arguments.dry_run and given.suffix and given.team else _earlier(context)
     deployment = check(given.over(earlier), earlier)
-    command = command_for(deployment, stage=arguments.stage, region=arguments.region, osls=_osls())
+    settings = StackSettings.of(read_settings(arguments.file, as_draft=True), stage=arguments.stage)
+    command = command_for(deployment, settings, stage=arguments.stage, region=arguments.region, osls=_osls())
     if arguments.dry_run:
-        print(" ".join(command))
+        print(shlex.join(command))
         return 0
     _agree(context)
+    settings.write(ROOT)
     with contextlib.redirect_stdout(sys.stderr if arguments.json else sys.stdout):
         _pack(arguments.platform)
     ended = subprocess.run(
@@ -140,10 +150,12 @@ def check(deployment: Deployment, earlier: Deployment) -> Deployment:
     return deployment
 
 
-def command_for(deployment: Deployment, *, stage: str, region: str, osls: Path) -> list[str]:
-    """The line that deploys."""
+def command_for(
+    deployment: Deployment, settings: StackSettings, *, stage: str, region: str, osls: Path
+) -> list[str]:
+    """The line that deploys. What was said with --param goes before the settings' file."""
     alarms = {"alarmEmail": deployment.alarm_email} if deployment.alarm_email else {}
-    params = {"suffix": deployment.suffix, **alarms, **deployment.params}
+    params = {"suffix": deployment.suffix, **alarms, **settings.params, **deployment.params}
     words = [word for name, value in params.items() for word in ("--param", f"{name}={value}")]
     return [str(osls), "deploy", "--stage", stage, "--region", region, *words]
 

@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def scope_of(context: Context) -> Scope:
     """The account is only asked for where it is not given."""
-    arguments, settings = context.arguments, read_settings(context.arguments.file)
+    arguments = context.arguments
+    settings = read_settings(arguments.file, as_draft=True)
     account, partition = arguments.account, arguments.partition or "aws"
     if account is None:
         identity = context.clients["sts"].get_caller_identity()

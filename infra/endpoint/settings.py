@@ -65,19 +65,21 @@ class EndpointSettings:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_settings(path: Path = FILE) -> EndpointSettings:
-    """The file's settings, or the defaults where there is no such file. Raises SettingsError."""
+def read_settings(path: Path = FILE, *, as_draft: bool = False) -> EndpointSettings:
+    """The file's settings, or the defaults where there is no such file. A draft makes no endpoint yet and may
+    lack a model. Raises SettingsError.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return EndpointSettings()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError("the file", f"cannot be read ({error})") from error
-    return parse_settings(text)
+    return parse_settings(text, as_draft=as_draft)
 
 
-def parse_settings(text: str) -> EndpointSettings:
-    """Raises SettingsError naming the place and the fix."""
+def parse_settings(text: str, *, as_draft: bool = False) -> EndpointSettings:
+    """See `read_settings`. Raises SettingsError naming the place and the fix."""
     try:
         told = _flat(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
@@ -88,7 +90,8 @@ def parse_settings(text: str) -> EndpointSettings:
     profile = _one_of("profile", told.get("profile", Profile.GPU.value), tuple(Profile))
     found = {name: read(key, told[key]) for key, (name, read) in KEYS.items() if key in told}
     settings = EndpointSettings(**{**PROFILES[Profile(profile)], **found, "profile": Profile(profile)})
-    _check(settings)
+    if not as_draft:
+        _check(settings)
     return settings
 
 
@@ -137,6 +140,13 @@ def _beginning(*starts: str) -> Callable[[str, Any], str]:
         return text
 
     return read
+
+
+def _path(key: str, value: Any) -> str:
+    text = _beginning("/")(key, value)
+    if not text.endswith("/"):
+        raise SettingsError(key, f"must begin and end with /, such as /acme/, not {text!r}")
+    return text
 
 
 def _model(key: str, value: Any) -> str:
@@ -214,7 +224,7 @@ KEYS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "scaling.idle_minutes": ("idle_minutes", _whole(0, 120)),
     "logs.days": ("log_days", _whole(1, 3653)),
     "role.arn": ("role_arn", _beginning("arn:")),
-    "role.path": ("role_path", _beginning("/")),
+    "role.path": ("role_path", _path),
     "role.permissions_boundary": ("permissions_boundary", _beginning("arn:")),
     "kms_key": ("kms_key", _text),
     "environment": ("environment", _texts),

@@ -12,6 +12,7 @@ import pytest
 from infra import cli
 from infra.commands import deploy
 from infra.commands.endpoint import shared
+from infra.operating.stack_settings import StackSettings
 from tests.infra.plain_account import PlainAccount
 
 OSLS = """#!/bin/sh
@@ -201,7 +202,75 @@ def test_on_a_terminal_it_asks(
     assert imagine("--suffix", "acme", "--team", "T0123456789", "--yes") == 0
 
 
-def test_every_parameter_that_the_command_gives_is_one_of_serverless_yml():
-    text = (Path(__file__).parents[3] / "serverless.yml").read_text()
+ROLES = """
+[role]
+path = "/acme/"
+permissions_boundary = "arn:aws:iam::123456789012:policy/limits"
+"""
+TAGS = """
+[tags]
+"cost centre" = "4711"
+"""
 
-    assert {"suffix", "alarmEmail"} <= set(re.findall(r"^    (\w+):", text, re.MULTILINE))
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_path_boundary_and_tags_of_the_endpoint_are_those_of_the_stack(checkout: Path, stage: str):
+    (checkout / "endpoint.toml").write_text(ROLES + TAGS)
+
+    assert imagine("--suffix", "acme", "--team", "T0123456789", "--stage", stage) == 0
+    given = {word for word in written(checkout) if "=" in word}
+    assert given == {
+        "suffix=acme",
+        "rolePath=/acme/",
+        "permissionsBoundary=arn:aws:iam::123456789012:policy/limits",
+        f"tags=build/tags-{stage}.json",
+    }
+    tags = json.loads((checkout / "build" / f"tags-{stage}.json").read_text())
+    assert tags == {"service": "imagine", "stage": stage, "cost centre": "4711"}
+
+
+def test_what_the_file_does_not_say_any_more_is_not_remembered(checkout: Path):
+    (checkout / "endpoint.toml").write_text(ROLES + TAGS)
+    imagine("--suffix", "acme", "--team", "T0123456789")
+    (checkout / "endpoint.toml").unlink()
+
+    assert imagine() == 0
+    assert [word for word in written(checkout) if "=" in word] == ["suffix=acme"]
+
+
+def test_a_parameter_that_was_given_goes_before_the_file(checkout: Path):
+    (checkout / "endpoint.toml").write_text(ROLES)
+
+    imagine("--suffix", "acme", "--team", "T0123456789", "--param", "rolePath=/other/")
+    assert "rolePath=/other/" in written(checkout)
+    assert "rolePath=/acme/" not in written(checkout)
+
+
+def test_a_mistake_in_the_file_is_named_before_anything_is_sent(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+):
+    (checkout / "roles.toml").write_text('[role]\npath = "acme"')
+
+    assert imagine("--suffix", "acme", "--team", "T0123456789", "--file", "roles.toml") == 1
+    assert "endpoint.toml, role.path: must begin with /" in capsys.readouterr().err
+    assert not (checkout / "record").exists()
+
+
+def test_a_dry_run_writes_no_file(checkout: Path, capsys: pytest.CaptureFixture[str]):
+    (checkout / "endpoint.toml").write_text(TAGS)
+
+    assert imagine("--suffix", "acme", "--team", "T0123456789", "--dry-run") == 0
+    assert "tags=build/tags-dev.json" in capsys.readouterr().out
+    assert not (checkout / "build").exists()
+
+
+def test_every_parameter_that_the_command_gives_is_one_of_serverless_yml():
+    settings = StackSettings(stage="dev", role_path="/acme/", boundary="arn:", tags={"team": "4711"})
+    read = set(re.findall(r"\$\{param:(\w+)", "".join(file.read_text() for file in described())))
+
+    assert {"suffix", "alarmEmail", *settings.params} <= read
+
+
+def described() -> list[Path]:
+    root = Path(__file__).parents[3]
+    return [root / "serverless.yml", *(root / "infra" / "serverless").rglob("*.yml")]

@@ -35,6 +35,18 @@ def test_without_a_file_everything_is_as_usual(tmp_path: Path):
     assert read_settings(tmp_path / "endpoint.toml") == EndpointSettings()
 
 
+def test_a_draft_may_lack_its_model_but_makes_no_other_mistake(tmp_path: Path):
+    file = tmp_path / "endpoint.toml"
+    file.write_text('[role]\npath = "/acme/"')
+
+    assert read_settings(file, as_draft=True).role_path == "/acme/"
+    with pytest.raises(SettingsError, match="model"):
+        read_settings(file)
+    file.write_text('[role]\npath = "acme"')
+    with pytest.raises(SettingsError, match=r"role\.path"):
+        read_settings(file, as_draft=True)
+
+
 MISTAKES = [
     ("=", "the file", "is no TOML"),
     ('model = "models/"', "model", "must begin with s3://"),
@@ -67,6 +79,7 @@ MISTAKES = [
     (MODEL + "[logs]\ndays = 0", "logs.days", "from 1"),
     (MODEL + '[role]\narn = "imagine"', "role.arn", "must begin with arn:"),
     (MODEL + '[role]\npath = "x"', "role.path", "must begin with /"),
+    (MODEL + '[role]\npath = "/acme"', "role.path", "begin and end with /"),
     (MODEL + '[role]\npermissions_boundary = "x"', "role.permissions_boundary", "must begin with arn:"),
     (MODEL + "kms_key = 1", "kms_key", "must be a text"),
     (MODEL + "[environment]\nPNG_PARAMETERS = 1", "environment", "must be a table of texts"),

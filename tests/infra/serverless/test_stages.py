@@ -1,6 +1,11 @@
 """Two stages live side by side, each with its names, its tags and its exports."""
 
+import pytest
+
+from infra.operating.stack_settings import StackSettings
 from infra.template_gates.packaging import Variant
+
+BOUNDARY = "arn:aws:iam::123456789012:policy/limits"
 
 NAMED = {
     "AWS::CloudWatch::Alarm": "AlarmName",
@@ -40,12 +45,17 @@ def test_everything_bears_the_stage_as_a_tag(dev, prod):
     assert prod.tags == {"service": "imagine", "stage": "prod"}
 
 
-def test_tags_can_be_given_in_a_file(packaged, tmp_path):
-    (tmp_path / "tags.json").write_text('{"service": "imagine", "stage": "dev", "cost-centre": "4711"}')
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_what_imagine_deploy_hands_on_reaches_every_role_and_the_tags(packaged, tmp_path, stage):
+    settings = StackSettings(stage=stage, role_path="/acme/", boundary=BOUNDARY, tags={"cost centre": "4711"})
+    settings.write(tmp_path)
+    params = {**settings.params, "tags": str(tmp_path / settings.tags_file)}
 
-    stack = packaged(Variant(stage="dev", params={"tags": str(tmp_path / "tags.json")}))
+    stack = packaged(Variant(stage=stage, params=params))
 
-    assert stack.tags == {"service": "imagine", "stage": "dev", "cost-centre": "4711"}
+    roles = stack.of_type("AWS::IAM::Role").values()
+    assert {(role["Path"], role["PermissionsBoundary"]) for role in roles} == {("/acme/", BOUNDARY)}
+    assert stack.tags == {"service": "imagine", "stage": stage, "cost centre": "4711"}
 
 
 def test_what_the_commands_look_up_is_among_the_outputs(stack):
