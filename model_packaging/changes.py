@@ -12,7 +12,7 @@ from model_packaging.kinds import Kind
 from model_packaging.layout import folder_named
 from model_packaging.models_toml import with_notes
 from model_packaging.packing import Folder, annotated, digests_of
-from model_packaging.upload import Kept, Plan, plan_upload
+from model_packaging.upload import Describe, Kept, Plan, plan_upload
 
 
 def plan_of_folder(folder: Folder, before: Catalogue | None) -> Plan:
@@ -33,11 +33,21 @@ def plan_of_folder(folder: Folder, before: Catalogue | None) -> Plan:
     return Plan(send=send, keep=keep, before=before, default_model=default, known=known)
 
 
-def plan_with_file(before: Catalogue, file: SourceFile) -> Plan:
-    """The release with one file more, or instead of the one at its path."""
+def plan_with_file(before: Catalogue, file: SourceFile, describe: Describe) -> Plan:
+    """The release with one file more, or instead of the one at its path.
+
+    One that is there already, under whatever path, is not sent. Raises `Unreadable`, and what `describe`
+    raises.
+    """
+    _, same = plan_upload((file,), before, lambda one: hash_file(one.place).sha256)
+    again = tuple(
+        Kept(release=before.release, path=held.path, facts=describe(file, digests))
+        for file, held in same
+        if (digests := digests_of(held)) is not None
+    )
     return Plan(
-        send=(file,),
-        keep=kept(before, without=file.path),
+        send=() if again else (file,),
+        keep=(*kept(before, without=file.path), *again),
         before=before,
         default_model=before.default_model,
     )

@@ -145,13 +145,17 @@ def newest(releases: Iterable[Release]) -> Release | None:
     return max((one for one in releases if one.finished), key=lambda one: one.name, default=None)
 
 
-def release_named(releases: Iterable[Release], name: str) -> Release:
-    """By name, its beginning, or "newest". Raises `StoreRefused` that lists what there is."""
-    finished = {one.name: one for one in releases if one.finished}
-    found = [one for one in finished if one.startswith(name)] if name != "newest" else sorted(finished)[-1:]
+def release_named(releases: Iterable[Release], name: str, *, unfinished: bool = False) -> Release:
+    """By name, its beginning, or "newest" (finished). Raises `StoreRefused` that lists what there is.
+
+    `unfinished` ones count where they are asked for.
+    """
+    known = {one.name: one for one in releases if one.finished or unfinished}
+    last = newest(known.values()) if name == "newest" else None
+    found = [last.name] if last else [one for one in known if one.startswith(name)]
     if len(found) == 1:
-        return finished[found[0]]
-    there = ", ".join(sorted(finished)) or "none"
+        return known[found[0]]
+    there = ", ".join(sorted(known)) or "none"
     what = "names several releases" if found else "is no release here"
     raise StoreRefused(f"{name} {what}; there are: {there}")
 

@@ -74,7 +74,7 @@ def release_lora(store: Store, s3: Any, job: Mapping[str, Any], *, name: str, li
             found = describe(source, digests)
             return replace(found, kind=Kind.LORA, licence=terms.name, non_commercial=terms.is_flagged)
 
-        plan = plan_with_file(before, source_file(file, path))
+        plan = plan_with_file(before, source_file(file, path), described)
         return make_release(store, plan, describe=described, now=datetime.now(UTC))
 
 

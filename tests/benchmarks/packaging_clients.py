@@ -57,7 +57,7 @@ def add(folder: Path, url: str) -> Send:
         if release is None:
             raise RuntimeError("the folder was not uploaded before")
         file = source_file(folder / ADDED, ADDED)
-        plan = plan_with_file(read_catalogue(store, release.name), file)
+        plan = plan_with_file(read_catalogue(store, release.name), file, describe)
         make_release(store, plan, describe=describe, now=datetime.now(UTC))
 
     return send

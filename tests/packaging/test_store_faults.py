@@ -16,9 +16,10 @@ from model_packaging.releases import list_releases
 from model_packaging.store import Place, Store, Stored
 from model_packaging.upload import Settings, make_release
 from tests.aws.cloud import Cloud
+from tests.packaging.killing import Raw
 from tests.packaging.model_files import model_folder
-from tests.packaging.uploading import PART
 
+PART = 5 * 2**20
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CRC32_OF_X = 0x8CDC1683
 KEY_ID = "alias/imagine"
@@ -110,16 +111,6 @@ def test_a_part_that_s3_refuses_ends_the_upload_with_the_fix(store, client, tmp_
     with pytest.raises(StoreRefused, match=r"BadDigest.*run the same line again"):
         released(store, plan_of_folder(read_folder(model_folder(tmp_path, mebibytes=6)), None))
     assert [release.finished for release in list_releases(store)] == [False]
-
-
-class Raw:
-    """A body as urllib3 hands it over."""
-
-    def __init__(self, body):
-        self._body = body
-
-    def stream(self, **_):
-        yield self._body
 
 
 def test_what_is_too_large_for_one_copy_is_copied_part_by_part(store, client, tmp_path):

@@ -1,10 +1,6 @@
 """Releases in S3: what is sent, what is shared, and what an interruption leaves."""
 
 import hashlib
-import random
-import subprocess
-import sys
-import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -28,8 +24,8 @@ from model_packaging.store import Place, Store, place_named
 from model_packaging.upload import Settings, make_release, part_size
 from tests.aws.cloud import Cloud
 from tests.packaging.model_files import lora, model_folder
-from tests.packaging.uploading import PART, upload
 
+PART = 5 * 2**20
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -65,7 +61,7 @@ def test_a_release_holds_the_folder_and_its_catalogue(store, tmp_path):
 def test_one_lora_more_moves_only_itself(store, tmp_path):
     before = released(store, plan_of_folder(read_folder(model_folder(tmp_path, mebibytes=6)), None))
     file = source_file(lora(tmp_path / "fresh.safetensors", seed=7), "Lora/fresh.safetensors")
-    plan = plan_with_file(before, file)
+    plan = plan_with_file(before, file, describe)
     assert plan.bytes_sent == file.size
     after = released(store, plan)
     assert difference(before, after).added == ("Lora/fresh.safetensors",)
@@ -113,71 +109,6 @@ def test_a_published_release_is_named_and_a_damaged_one_is_not(store, tmp_path):
     store.delete(f"releases/{made.release}/Lora/ink.safetensors")
     with pytest.raises(StoreRefused, match="not as it was made"):
         publish(store, made.release)
-
-
-class Watched:
-    """Counts the requests of another process to this account."""
-
-    def __init__(self, cloud):
-        self._answer = cloud.answer
-        self._turn = threading.Lock()
-        self._left = 0
-        self.reached = threading.Event()
-
-    def after(self, requests):
-        with self._turn:
-            self._left = requests
-            self.reached.clear()
-
-    def __call__(self, request, **more):
-        with self._turn:
-            self._left -= 1
-            if self._left == 0:
-                self.reached.set()
-        return self._answer(request, **more)
-
-
-def test_killed_at_any_moment_it_goes_on_to_the_same_objects(tmp_path, monkeypatch):
-    cloud = Cloud()
-    watched = Watched(cloud)
-    monkeypatch.setattr(cloud, "answer", watched)
-    root, dice, ends = model_folder(tmp_path, mebibytes=21), random.Random(4), set()
-    with cloud.gateway() as url:
-        environment = environment_of(url)
-        for _ in range(3):
-            bucket = cloud.make_bucket()
-            line = [sys.executable, "-m", "tests.packaging.uploading", str(root), f"s3://{bucket}"]
-            for requests in (dice.randint(5, 8), dice.randint(7, 11)):
-                watched.after(requests)
-                assert kill_once(watched.reached, line, environment) != 0
-            store = Store(cloud.clients["s3"], Place(bucket=bucket, prefix=""))
-            assert not any(release.finished for release in list_releases(store))
-            made = upload(cloud.clients["s3"], root, f"s3://{bucket}")
-            assert store.unfinished("") == []
-            assert [release.name for release in list_releases(store)] == [made.release]
-            ends.add(tuple((key.partition(made.release)[2], size) for key, size in contents(store).items()))
-            for path in made.files:
-                sent = store.get(f"releases/{made.release}/{path}", most=2**30)
-                assert sent == (root / path).read_bytes()
-    assert len(ends) == 1
-
-
-def environment_of(url):
-    return {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-    }
-
-
-def kill_once(reached, line, environment):
-    """Kill -9 once the request waited for was taken; returns how the process ended."""
-    process = subprocess.Popen(line, env=environment)
-    while process.poll() is None and not reached.wait(0.02):
-        pass
-    process.kill()
-    return process.wait()
 
 
 @pytest.mark.parametrize("address", ["http://x", "s3://B", "s3://bucket/../x", "s3://bucket/a//b"])

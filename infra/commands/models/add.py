@@ -45,8 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
     forbid = config.load()["IMAGINE_FORBID_NON_COMMERCIAL"]
     licence = licence_of(seen.licence, arguments.licence, path=file.path, forbid_non_commercial=forbid)
     store = cloud.open_store(arguments)
-    plan = plan_with_file(cloud.need_newest(store), file)
-    return releasing.release(arguments, store, plan, functools.partial(_described, arguments, kind, licence))
+    described = functools.partial(_described, arguments, kind, licence)
+    plan = plan_with_file(cloud.need_newest(store), file, described)
+    return releasing.release(arguments, store, plan, described)
 
 
 def path_of(file: Path, kind: Kind, name: str | None) -> str:

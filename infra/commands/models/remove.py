@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.unfinished:
         chosen = [one for one in releases if not one.finished]
     else:
-        chosen = [release_named(releases, arguments.release)]
+        chosen = [release_named(releases, arguments.release, unfinished=True)]
         _check_unused(arguments, store, chosen[0])
     if chosen:
         confirm(_question(store, chosen), yes=arguments.yes)
