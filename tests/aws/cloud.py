@@ -128,6 +128,7 @@ class _Gateway(BaseHTTPRequestHandler):
     """Hands a request that came over loopback to the account, under the address it would have on AWS."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body leave apart; the second would wait 40 ms for an ACK
 
     def __init__(self, answer: Callable[[AWSPreparedRequest], AWSResponse | None], *arguments: Any) -> None:
         self._answer = answer
