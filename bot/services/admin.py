@@ -10,12 +10,11 @@ from bot.domain.job import Job, Outcome
 from bot.domain.prompt.catalogue import ModelFile
 from bot.domain.transitions import is_unresolved
 from bot.ports import EndpointState, Index
-from bot.services.control import hint
 from bot.services.core import Caller, Core
 from bot.services.dispatch import dispatch
 from bot.services.gallery import find_job
 from bot.services.offers import offered
-from bot.services.rows import IN_FLIGHT, Overtaken, fail, month_key, resolve
+from bot.services.rows import IN_FLIGHT, Overtaken, fail, hint, month_key, resolve
 from bot.services.settings import SETTINGS, change
 
 QUEUE_SHOWN, PAGE = 20, 100

@@ -7,7 +7,7 @@ from bot.domain.job import Job, Outcome
 from bot.domain.transitions import apply, is_open, is_unresolved
 from bot.services.core import Caller, Core
 from bot.services.gallery import find_job, find_picture, own_jobs
-from bot.services.rows import Overtaken, fail, reread, tokened
+from bot.services.rows import Overtaken, fail, hint, reread, tokened
 from bot.services.submissions import inference_id
 
 ALL = "all"
@@ -113,11 +113,3 @@ def _ask(core: Core, job: Job, name: str, facts: Callable[[Job], dict[str, objec
             hint(core, job)
             return after
     raise JobMoved(job.id)
-
-
-def hint(core: Core, job: Job) -> None:
-    """Have a worker look at the job soon; the sweep does so anyway."""
-    try:
-        core.queue.nudge(job.id)
-    except PeerError as lost:
-        core.journal.event("nudge_lost", job=job.id, code=lost.code)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from bot.domain.errors import IllegalTransition, JobMoved
+from bot.domain.errors import IllegalTransition, JobMoved, PeerError
 from bot.domain.job import Job, Outcome, Picture, Result, State, state_of
 from bot.domain.person import settlement_of
 from bot.domain.transitions import Change, apply, apply_all, is_unresolved
@@ -83,11 +83,15 @@ class Hand:
     def retry_later(
         self, job: Job, name: str = "wait", *, asked: float | None = None, **facts: object
     ) -> None:
-        """Write down a failed try and when the next one is due, and give the lease back."""
+        """Write down a failed try and when the next one is due, and give the lease back.
+
+        What is due before the next sweep is hinted at: else a pause of seconds would last until then.
+        """
         times = self.core.times
-        self.rest(
-            job, name, until_in=times.back_off(job.attempts, asked=asked), attempts=job.attempts + 1, **facts
-        )
+        wait = times.back_off(job.attempts, asked=asked)
+        self.rest(job, name, until_in=wait, attempts=job.attempts + 1, **facts)
+        if wait < times.sweep_every:
+            hint(self.core, job, delay=wait)
 
     def rest(self, job: Job, name: str = "wait", *, until_in: float | None, **facts: object) -> None:
         """Give the lease back and come again in `until_in` seconds (None: never).
@@ -124,6 +128,14 @@ class Hand:
         timed = {**lease, "next_check_at": now + check_in}
         after = apply_all(job, [(name, {**timed, **facts}) for name, facts in changes])
         return tokened(self.core, after)
+
+
+def hint(core: Core, job: Job, *, delay: float = 0.0) -> None:
+    """Have a worker look at the job in `delay` seconds; the sweep does so anyway."""
+    try:
+        core.queue.nudge(job.id, delay=delay)
+    except PeerError as lost:
+        core.journal.event("nudge_lost", job=job.id, code=lost.code)
 
 
 def resolve(core: Core, job: Job, result: Result) -> Job:

@@ -18,7 +18,7 @@ from bot.services.dispatch import admission_of, dispatch
 from bot.services.gallery import stored_keys
 from bot.services.progress import show_stage
 from bot.services.results import collect, failed
-from bot.services.rows import Hand, Overtaken, fail, reread, resolve
+from bot.services.rows import Hand, Overtaken, fail, hint, reread, resolve
 from bot.services.stages import news_of, stage_of
 from bot.services.submissions import inference_id, submission_of
 from bot.services.waking import wake_for_work
@@ -328,10 +328,7 @@ def _look_again(hand: Hand, job: Job) -> None:
     if (job.next_check_at or 0.0) <= now:
         hand.rest(job, until_in=wait)
         return
-    try:
-        hand.core.queue.nudge(job.id, delay=wait)
-    except PeerError as lost:
-        hand.core.journal.event("nudge_lost", job=job.id, code=lost.code)
+    hint(hand.core, job, delay=wait)
 
 
 def _cannot_deliver(hand: Hand, job: Job) -> Job:

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from bot.domain import messages
-from bot.domain.errors import Ambiguous, Refused, Rejected, Unavailable
+from bot.domain.errors import Ambiguous, Busy, Refused, Rejected, Unavailable
 from bot.domain.job import Address, Outcome, SinkKind, State, state_of
 from bot.http_api.poll_sink import PollSink
 from bot.local.database import MEMORY, Database
@@ -138,6 +138,30 @@ def test_a_lost_nudge_loses_nothing(core):
     sweep(dataclasses.replace(core, queue=InProcessQueue()))
 
     assert state_of(core.jobs.get(job.id)) is State.SUBMITTED
+
+
+class RememberingQueue:
+    def __init__(self):
+        self.nudges = []
+
+    def nudge(self, job_id, *, delay=0.0):
+        self.nudges.append((job_id, delay))
+
+
+@pytest.mark.parametrize(("asked", "woken"), [(1.0, [2.0]), (7.0, [7.0]), (300.0, [])])
+def test_a_pause_that_a_peer_asks_for_ends_when_it_is_over_and_not_at_the_next_sweep(asked, woken):
+    class Crowded(PollSink):
+        def announce(self, stage):
+            raise Busy("ratelimited", retry_after=asked)
+
+    core = build(sinks={SinkKind.POLL: Crowded()}, queue=RememberingQueue())
+    job = ask(core).job
+    core.queue.nudges.clear()
+
+    advance(core, job.id)
+
+    assert core.queue.nudges == [(job.id, delay) for delay in woken]
+    assert core.jobs.get(job.id).next_check_at == core.clock.now() + max(asked, 2.0)
 
 
 def test_a_write_with_an_unknown_fate_is_tried_again_with_the_same_token(core):
