@@ -26,7 +26,7 @@ from tests.scenarios.stack import ROBIN
 TIMES = dataclasses.replace(
     ONE_MACHINE,
     grace=0.5,
-    lease=1.2,
+    lease=3.0,
     sweep_every=0.1,
     nudge_after=0.2,
     look_every=0.2,
@@ -36,6 +36,7 @@ TIMES = dataclasses.replace(
     back_off_first=0.1,
     back_off_most=0.5,
 )
+"""Whatever comes again does so at once. The lease alone is longer: a slow machine must not look like a dead one."""
 SIDE, STEPS = 64, 4
 
 

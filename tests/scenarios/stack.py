@@ -20,7 +20,8 @@ from infra.local.slack.testing import LocalSlack, Shown
 from tests.scenarios.inference import Inference, SteeredEngine
 
 YOU, ROBIN = "U0000000001", "U0000000002"
-PATIENCE = 20.0
+PATIENCE = 60.0
+"""Seconds to wait for what comes at once unless the machine is very busy."""
 ENDED = {"reroll", "retry"}
 Found = TypeVar("Found")
 
@@ -116,10 +117,14 @@ class Stack:
 
     def ended(self, *, channel: str = "pictures", number: int = -1, patience: float = PATIENCE) -> Shown:
         """A card, as soon as it shows an outcome and the job is settled."""
-        self.until(lambda: has_ended(self._card_now(channel, number)), patience)
-        shown = self.cards(channel)[number]
-        self.until(lambda: all(job.done_at for job in self._settling(shown)), patience)
-        return self.cards(channel)[number]
+
+        def look() -> Shown | None:
+            shown = self._card_now(channel, number)
+            if shown is None or not has_ended(shown):
+                return None
+            return shown if all(job.done_at for job in self._settling(shown)) else None
+
+        return self.until(look, patience)
 
     def replies(self, card: Shown, *, channel: str = "pictures") -> list[Shown]:
         """What is in the card's thread, oldest first."""

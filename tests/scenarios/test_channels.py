@@ -40,7 +40,7 @@ def test_two_people_are_served_in_turn_whoever_asked_for_more(make_stack):
 
     stack.ended()
     assert [request.prompt for request in stack.engine.asked].index("light") <= 2
-    stack.until(lambda: stack.outcomes() == [Outcome.OK] * 5, 30)
+    stack.until(lambda: stack.outcomes() == [Outcome.OK] * 5)
 
 
 def test_a_waiting_card_says_how_many_are_ahead(make_stack):

@@ -11,6 +11,7 @@ from container.serving.errors import BadRequest, OutOfMemory, UnknownName
 from tests.scenarios.conftest import MakeStack
 from tests.scenarios.one_machine import TIMES
 from tests.scenarios.stack import Stack, has_ended
+from tests.scenarios.test_subcommands import said
 
 CUT_OFF = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").decode()
 SENT_BACK = {
@@ -103,7 +104,7 @@ def test_what_waits_for_an_unhealthy_container_is_drawn_by_the_one_that_replaces
 @pytest.fixture
 def impatient(make_stack: MakeStack) -> Stack:
     """A stack that gives an endpoint up that does not take a job within a moment."""
-    made = make_stack(times=dataclasses.replace(TIMES, endpoint_patience=1.5))
+    made = make_stack(times=dataclasses.replace(TIMES, endpoint_patience=3.0))
     made.bot.open()
     return made
 
@@ -116,6 +117,7 @@ def test_an_endpoint_that_does_not_answer_is_one_outcome_with_a_retry(impatient:
     check_failed(stack, Outcome.ENDPOINT_DOWN)
 
     stack.restore_endpoint()
+    stack.until(lambda: "awake" in said(stack, "info"))
     card = stack.ended()
     stack.press(card, "retry")
     stack.until(lambda: stack.files(card))
@@ -126,7 +128,7 @@ def test_while_the_endpoint_is_down_the_card_says_so(impatient: Stack):
     stack.lose_endpoint()
     stack.imagine("a red fox")
 
-    assert "does not answer" in stack.card().words
+    stack.until(lambda: "does not answer" in stack.card().words)
     check_failed(stack, Outcome.ENDPOINT_DOWN)
 
 

@@ -49,7 +49,7 @@ def test_with_every_message_lost_the_sweep_alone_finishes_a_queue(silent: Stack)
     for number in range(5):
         silent.imagine(f"fox number {number}")
 
-    silent.sweep_until(lambda: len(silent.cards()) == 5 and all(map(has_ended, silent.cards())), 30)
+    silent.sweep_until(lambda: len(silent.cards()) == 5 and all(map(has_ended, silent.cards())))
     assert all(len(silent.files(card)) == 1 for card in silent.cards())
     silent.sweep_until(lambda: silent.outcomes() == [Outcome.OK] * 5)
 

@@ -23,14 +23,23 @@ KINDS = [FaultKind.RATE_LIMITED, FaultKind.SERVER_ERROR, FaultKind.DROP_BEFORE, 
 
 
 @pytest.fixture
-def looking(make_stack: MakeStack) -> Stack:
-    """A stack whose bot may look for its own cards (the optional history scope)."""
-    stack = make_stack(settings={"SLACK_HISTORY": "on"})
-    scoped = manifest(f"{stack.bot.url}/slack/events")
-    scoped["oauth_config"]["scopes"]["bot"].append("channels:history")
-    stack.slack.reinstall(scoped)
-    stack.bot.open()
-    return stack
+def make_looking(make_stack: MakeStack) -> MakeStack:
+    """Opens a stack whose bot may look for its own cards (the optional history scope)."""
+
+    def make(**chosen: object) -> Stack:
+        stack = make_stack(settings={"SLACK_HISTORY": "on"}, **chosen)
+        scoped = manifest(f"{stack.bot.url}/slack/events")
+        scoped["oauth_config"]["scopes"]["bot"].append("channels:history")
+        stack.slack.reinstall(scoped)
+        stack.bot.open()
+        return stack
+
+    return make
+
+
+@pytest.fixture
+def looking(make_looking: MakeStack) -> Stack:
+    return make_looking()
 
 
 def check_delivered_once(stack: Stack) -> None:
@@ -52,9 +61,13 @@ def test_one_bad_answer_of_slack_is_one_delivery_all_the_same(looking: Stack, me
 
 
 @pytest.mark.parametrize("method", ["chat.update", "files.completeUploadExternal"])
-def test_a_call_whose_connection_broke_and_that_still_happens_later_is_one_delivery(looking: Stack, method):
+def test_a_call_whose_connection_broke_and_that_still_happens_later_is_one_delivery(
+    make_looking: MakeStack, method: str
+):
+    looking = make_looking(times=dataclasses.replace(TIMES, audit_after=2.0))
     looking.slack.faults.late(method, seconds=0.4)
     looking.imagine("a red fox")
+    looking.until(lambda: looking.bot.jobs()[0].audited_at)
 
     check_delivered_once(looking)
 
