@@ -56,7 +56,6 @@ ROLE = "arn:aws:iam::123456789012:role/imagine-endpoint"
 VARIANT = {"VariantName": "AllTraffic", "InstanceType": "ml.g4dn.xlarge", "InitialInstanceCount": 1}
 ADMIN_FUNCTION = "imagine-test-admin"
 POLL_SECONDS = 0.02
-VISIBILITY_SECONDS = 1
 WATCHED = ("dynamodb", "s3", "sqs", "ssm", "sagemaker", "cloudwatch")
 RETRIES = (0.2, 0.5)
 """Lambda's two retries of an asynchronous event, whose pauses are minutes there."""
@@ -170,7 +169,10 @@ class Functions:
 
 
 class OnAws(Looking):
-    """The bot of one workspace as deployed, with times in fractions of seconds."""
+    """The bot of one workspace as deployed, with times in fractions of seconds.
+
+    A message of the queue that is not done within `visibility` seconds comes again.
+    """
 
     def __init__(
         self,
@@ -181,6 +183,7 @@ class OnAws(Looking):
         times: Times = TIMES,
         settings: Mapping[str, str] | None = None,
         http_api: bool = False,
+        visibility: int = 1,
     ) -> None:
         del home, http_api  # the gateway has all routes
         self._slack = slack
@@ -189,7 +192,7 @@ class OnAws(Looking):
         self._log = io.StringIO()
         chosen = dict(settings or {})
         self._window = int(chosen.pop("IMAGINE_WINDOW", "3"))
-        self._stack_settings = self._deploy(chosen)
+        self._stack_settings = self._deploy(chosen, visibility)
         self._events: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
         self._runtime = self._start_endpoint(endpoint_url)
         self.invocations = Invocations(self._cloud, self._on_order)
@@ -235,6 +238,12 @@ class OnAws(Looking):
         """Start working, but for the sweep."""
         self._build()
         self._begin(self._poll_queue, self._deliver_events)
+
+    def is_idle(self) -> bool:
+        """No message waits or is being worked on."""
+        url, sqs = self._stack_settings["IMAGINE_QUEUE_URL"], self._cloud.clients["sqs"]
+        told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        return not any(int(told[name]) for name in told if name.startswith("ApproximateNumberOfMessages"))
 
     def watch_calls(self) -> list[Call]:
         """The calls that the functions make from now on."""
@@ -316,7 +325,7 @@ class OnAws(Looking):
 
     # What `imagine deploy` and `imagine endpoint` would have made
 
-    def _deploy(self, chosen: dict[str, str]) -> dict[str, str]:
+    def _deploy(self, chosen: dict[str, str], visibility: int) -> dict[str, str]:
         cloud, name = self._cloud, f"imagine-test-{next(NUMBERS)}"
         secrets = {
             "token": self._slack.bot_token,
@@ -331,7 +340,7 @@ class OnAws(Looking):
             "IMAGINE_TABLE": cloud.make_table(),
             "IMAGINE_BUCKET": cloud.make_bucket(),
             "IMAGINE_BUCKET_OWNER": cloud.account_id,
-            "IMAGINE_QUEUE_URL": cloud.make_queue(VisibilityTimeout=str(VISIBILITY_SECONDS)),
+            "IMAGINE_QUEUE_URL": cloud.make_queue(VisibilityTimeout=str(visibility)),
             "IMAGINE_ERROR_TOPIC": cloud.make_topic(),
             "IMAGINE_ENDPOINT": name,
             "IMAGINE_ADMIN_FUNCTION": ADMIN_FUNCTION,

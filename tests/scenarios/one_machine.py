@@ -36,7 +36,7 @@ TIMES = dataclasses.replace(
     back_off_first=0.1,
     back_off_most=0.5,
 )
-"""Whatever comes again does so at once. The lease alone is longer: a slow machine must not look like a dead one."""
+"""Whatever comes again does so at once. The lease alone is longer: a slow machine is no dead worker."""
 SIDE, STEPS = 64, 4
 
 

@@ -19,9 +19,10 @@ CALM = dataclasses.replace(TIMES, settings_for=60.0, nudge_after=60.0, look_ever
 @pytest.fixture
 def warm(make_stack: MakeStack) -> Stack:
     """A stack that has drawn before, in which nothing happens on a timer."""
-    stack = make_stack(times=CALM)
+    stack = make_stack(times=CALM, visibility=60)
     bot_of(stack).open_without_sweeps()
     stack.draw("a fox to warm up")
+    stack.until(bot_of(stack).is_idle)
     return stack
 
 
