@@ -58,7 +58,7 @@ browser-deps:
 lock: ## write requirements/*.txt anew from requirements/*.in (needs uv)
 	@$(BIN)/python -m pip install --quiet uv
 	@$(UV_COMPILE) requirements/test.in -o requirements/test.txt
-	@for part in accept bot cli container diffusers demo; do \
+	@for part in accept bot cli container diffusers demo train; do \
 		$(UV_COMPILE) -c requirements/test.txt requirements/$$part.in -o requirements/$$part.txt || exit 1; done
 	@$(UV_COMPILE) requirements/gates.in -o requirements/gates.txt
 	@$(UV_COMPILE) --python-version 3.13 requirements/rehearsal.in -o requirements/rehearsal.txt

@@ -47,6 +47,15 @@ def test_requirements_name_packages_and_hashes_and_no_address(path):
     assert "://" not in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "requirements").glob("*.in")), ids=lambda path: path.name)
+def test_every_list_of_requirements_is_locked_with_hashes(path):
+    locked = path.with_suffix(".txt").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    pins = [line for line in locked if line and not line.lstrip().startswith("#")]
+
+    assert pins
+    assert [pin for pin in pins if "==" not in pin or "--hash=sha256:" not in pin] == []
+
+
 @pytest.mark.parametrize(
     ("what", "text"),
     [
