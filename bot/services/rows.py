@@ -83,15 +83,13 @@ class Hand:
     def retry_later(
         self, job: Job, name: str = "wait", *, asked: float | None = None, **facts: object
     ) -> None:
-        """Write down a failed try and when the next one is due, and give the lease back.
+        """Write down a failed try, give the lease back, and ask to be woken when the next one is due.
 
-        What is due before the next sweep is hinted at: else a pause of seconds would last until then.
+        The sweep alone would make minutes of seconds.
         """
-        times = self.core.times
-        wait = times.back_off(job.attempts, asked=asked)
+        wait = self.core.times.back_off(job.attempts, asked=asked)
         self.rest(job, name, until_in=wait, attempts=job.attempts + 1, **facts)
-        if wait < times.sweep_every:
-            hint(self.core, job, delay=wait)
+        hint(self.core, job, delay=wait)
 
     def rest(self, job: Job, name: str = "wait", *, until_in: float | None, **facts: object) -> None:
         """Give the lease back and come again in `until_in` seconds (None: never).

@@ -51,12 +51,13 @@ class SlackThreadSink:
         self._settings = settings
         self._full_size = FullSize(uploads=self._uploads, cells=cells, clock=clock)
         self._edits = EditBudget(cells)
-        self._pace = PostPace()
+        self._pace = PostPace(cells)
         self._ended: OrderedDict[str, Message] = OrderedDict()
 
     def announce(self, stage: Stage) -> str:
         job = stage.job
-        self._pace.take(channel_of(job), self._clock.now())
+        if job.attempts == 0:  # else it has had its turn to wait for
+            self._pace.take(channel_of(job), self._clock.now())
         posted = self._web.call(
             "chat.postMessage",
             channel=channel_of(job),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from bot.domain.errors import Busy, CellMoved, Unavailable
 from bot.local.database import Database
 from bot.local.sqlite_cells import SqliteCells
-from bot.slack.rate import EDITS, EDITS_KEY, MOST_DEBT, POSTS, EditBudget, PostPace
+from bot.slack.rate import EDITS, EDITS_KEY, MOST_DEBT, POSTS, POSTS_KEY, UNASKED, EditBudget, PostPace
 
 NOW = 1_800_000_000.0
 
@@ -102,23 +102,73 @@ def test_a_lost_race_for_a_token_skips_the_edit(cells):
     assert not EditBudget(RacedCells(cells)).take(NOW)
 
 
-def test_a_channel_takes_a_short_burst_and_then_one_post_a_second():
-    pace = PostPace()
-    for _ in range(int(POSTS.burst)):
-        pace.take("C1", NOW)
-
-    with pytest.raises(Busy) as busy:
-        pace.take("C1", NOW)
-    assert busy.value.retry_after == pytest.approx(1.0)
-    pace.take("C1", NOW + 1)
+def turn(pace, channel="C1", now=NOW):
+    """Seconds until a post's turn."""
+    try:
+        pace.take(channel, now)
+    except Busy as busy:
+        return busy.retry_after
+    return 0.0
 
 
-def test_channels_do_not_wait_for_each_other():
-    pace = PostPace()
-    for _ in range(int(POSTS.burst)):
-        pace.take("C1", NOW)
+def test_a_channel_takes_a_short_burst_and_then_one_post_a_second(cells):
+    pace = PostPace(cells)
 
-    pace.take("C2", NOW)
+    assert [turn(pace) for _ in range(6)] == pytest.approx([0, 0, 0, 1, 2, 3])
+
+
+def test_posts_into_a_quiet_channel_cost_no_call(cells):
+    pace = PostPace(cells)
+
+    assert [turn(pace, now=NOW + minute * 60) for minute in range(5)] == [0.0] * 5
+    assert cells.read(f"{POSTS_KEY}/C1") is None
+
+
+def test_in_a_busy_channel_two_workers_take_turns(cells):
+    workers = [PostPace(cells), PostPace(cells)]
+    for worker in workers:
+        assert [turn(worker) for _ in range(2)] == [0.0, 0.0]
+
+    turns = [turn(worker) for _ in range(3) for worker in workers]
+    assert turns == pytest.approx([0, 1, 2, 3, 4, 5])
+
+
+def test_who_knows_of_a_queue_asks_also_after_a_while(cells):
+    pace = PostPace(cells)
+    for _ in range(33):
+        turn(pace)
+
+    assert turn(pace, now=NOW + 20) == pytest.approx(11)
+
+
+def test_channels_do_not_wait_for_each_other(cells):
+    pace = PostPace(cells)
+    for _ in range(6):
+        turn(pace)
+
+    assert turn(pace, "C2") == 0.0
+
+
+@pytest.mark.parametrize("error", [CellMoved("x"), Unavailable("x")])
+def test_without_the_shared_row_posts_go_on(error):
+    pace = PostPace(BrokenCells(error))
+
+    assert [turn(pace) for _ in range(5)] == [0.0] * 5
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.floats(0, 3)), max_size=60), st.floats(1, 30))
+def test_three_workers_post_no_faster_than_slack_allows(posts, window):
+    database = Database(":memory:")
+    cells, now, times = SqliteCells(database), NOW, []
+    workers = [PostPace(cells) for _ in range(3)]
+    for worker, later in posts:
+        now += later
+        times.append(now + turn(workers[worker], now=now))
+    database.close()
+
+    unasked = len(workers) * (UNASKED.burst + UNASKED.per_second * window)
+    most = max((sum(one <= other < one + window for other in times) for one in times), default=0)
+    assert most <= POSTS.burst + POSTS.per_second * window + unasked + 1
 
 
 @given(st.lists(st.floats(-5, 5), max_size=30))

@@ -101,6 +101,14 @@ def test_a_flooded_channel_is_paced_without_asking_slack(world):
     assert len(world.slack.traffic.all("chat.postMessage")) == 3
 
 
+def test_who_has_waited_for_a_turn_does_not_ask_for_another(world):
+    for _ in range(3):
+        world.sink.announce(stage(placed(make_job())))
+
+    world.sink.announce(stage(placed(make_job(attempts=1))))
+    assert len(world.slack.messages()) == 4
+
+
 def test_without_a_history_scope_a_lost_card_cannot_be_looked_up(world):
     with pytest.raises(Rejected, match="cannot_look"):
         world.sink.find_announcement(placed(make_job()))
