@@ -110,12 +110,17 @@ class EndpointControl:
         self._schedule(OFFICE_OPENS, hours.opening_cron, zone=hours.zone, minimum=1)
 
     def end_office_hours(self) -> bool:
-        """Forget the hours; the opening first, so that a crash between leaves only what lowers."""
+        """Forget the hours; the opening first and the closing last, so that a crash between leaves only what
+        lowers. What they have raised is lowered, unless a warm time holds it, which lowers it itself.
+        """
         there = {action.name for action in self.scheduled()}
-        for name in (OFFICE_OPENS, OFFICE_CLOSES):
-            if name in there:
-                self._unschedule(name)
-        return OFFICE_OPENS in there
+        if OFFICE_OPENS in there:
+            self._unschedule(OFFICE_OPENS)
+        if OFFICE_CLOSES in there:
+            if WARM_END not in there:
+                self._set_minimum(0)
+            self._unschedule(OFFICE_CLOSES)
+        return bool(there & {OFFICE_OPENS, OFFICE_CLOSES})
 
     def scheduled(self) -> tuple[Scheduled, ...]:
         """What will change the minimum by itself."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from bot.aws.clients import ServiceClients
 from infra.endpoint.errors import EndpointError, SelfTestFailed
-from infra.endpoint.plan import Step, Waits, apply, clean
+from infra.endpoint.plan import Step, Waits, apply, clean, hosting_of
+from infra.endpoint.resources import described
 from infra.endpoint.wanted import Wanted
 
 
@@ -20,26 +21,31 @@ def update(
 ) -> tuple[Step, ...]:
     """Make it so, `prove` it, and only then remove what served before; the steps that were done.
 
-    Raises what `prove` raises, once the endpoint serves its former config again.
+    Killed anywhere, the next call goes on: what served before is not removed before the proof, so it is still
+    there to go back to. Raises what `prove` raises, once the endpoint serves its former config again.
     """
-    before = _serving(goal, clients)
+    before = _former(goal, clients)
     done = apply(goal, clients, waits=waits, told=told)
     try:
         prove()
     except EndpointError as failed:
-        if before is None or before == goal.config_name:
+        if before is None:
             raise
         _back(goal, clients, before, waits)
         raise SelfTestFailed(f"{failed}; {goal.place.name} serves {before} again, as before") from failed
     return done + clean(goal, clients, told=told)
 
 
-def _serving(goal: Wanted, clients: ServiceClients) -> str | None:
-    names = clients["sagemaker"].list_endpoints(NameContains=goal.place.name)["Endpoints"]
-    if goal.place.name not in [endpoint["EndpointName"] for endpoint in names]:
+def _former(goal: Wanted, clients: ServiceClients) -> str | None:
+    """The config to go back to: what serves now, else the newest that an update before this one left."""
+    told = described(clients["sagemaker"].describe_endpoint, EndpointName=goal.place.name)
+    if told is None:
         return None
-    told = clients["sagemaker"].describe_endpoint(EndpointName=goal.place.name)
-    return str(told["EndpointConfigName"])
+    serving = str(told["EndpointConfigName"])
+    if serving != goal.config_name:
+        return serving
+    left = hosting_of(goal.place, clients, but=frozenset({goal.config_name}))
+    return next((name for kind, name in left if kind == "endpoint config"), None)
 
 
 def _back(goal: Wanted, clients: ServiceClients, config: str, waits: Waits) -> None:

@@ -37,10 +37,11 @@ def add_parsers(verbs: Parsers) -> None:
 def run_warm(arguments: argparse.Namespace) -> int:
     """Price, then the end, then the beginning."""
     context = Context(arguments)
-    hours = arguments.duration / 3600
+    price = _status(context).price.of(arguments.duration / 3600)
+    ending = _clock(time.time() + arguments.duration)
+    context.confirm(f"Keep one instance until {ending}? That costs {price}.")
+    # Somebody may have answered late, and an end in the past would never come.
     until = time.time() + arguments.duration
-    price = _status(context).price.of(hours)
-    context.confirm(f"Keep one instance until {_clock(until)}? That costs {price}.")
     context.control.warm(until)
     return _say(context, f"warm until {_clock(until)}; it ends by itself", {"until": until})
 

@@ -173,7 +173,7 @@ class Hosting:
             for name, config in self._configs.items()
             if sent.get("NameContains", "") in name
         ]
-        return {"EndpointConfigs": shown}
+        return {"EndpointConfigs": shown if sent.get("SortOrder") == "Ascending" else shown[::-1]}
 
     # endpoints
 

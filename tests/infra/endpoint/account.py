@@ -1,6 +1,7 @@
 """An AWS account to apply endpoints in: the stand-in region for SageMaker and scaling, moto for the rest."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,7 +29,7 @@ class Interrupted(BaseException):
 @dataclass(kw_only=True)
 class Account:
     """Stands in for `AwsClients`. `calls` lists "service.Operation" of every call; the one numbered
-    `killed_at` ends the command, before its effect or, where `after` says so, after it.
+    `killed_at` ends the command, after its effect.
     """
 
     stand: Stand
@@ -37,7 +38,6 @@ class Account:
     quotas: ServiceQuotas = field(default_factory=lambda: ServiceQuotas(applied=ENOUGH))
     prices: PriceApi = field(default_factory=PriceApi)
     killed_at: int | None = None
-    after: bool = False
     _made: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, service: str) -> Any:
@@ -79,12 +79,12 @@ class Account:
         wanted = goal or self.goal()
         return apply(wanted, self, waits=self.waits) + clean(wanted, self)
 
-    def applied_until(self, number: int, *, after: bool, goal: Wanted | None = None) -> bool:
-        """Apply, killed at call `number` (from 0); whether there was such a call."""
+    def interrupted(self, number: int, act: Callable[[], object]) -> bool:
+        """Act, killed after the effect of call `number` (from 0); whether there was such a call."""
         self.calls.clear()
-        self.killed_at, self.after = number, after
+        self.killed_at = number
         try:
-            self.apply(goal)
+            act()
         except Interrupted:
             return True
         finally:
@@ -126,12 +126,30 @@ class Account:
 
     def _before(self, model: Any, **_: Any) -> None:
         self.calls.append(f"{model.service_model.service_name}.{model.name}")
-        if self.killed_at == len(self.calls) - 1 and not self.after:
-            raise Interrupted
 
     def _after(self, **_: Any) -> None:
-        if self.killed_at == len(self.calls) - 1 and self.after:
+        if self.killed_at == len(self.calls) - 1:
             raise Interrupted
+
+
+def reads(call: str) -> bool:
+    return call.partition(".")[2].startswith(("Describe", "Get", "Head", "List"))
+
+
+def moments(calls: Sequence[str]) -> list[int]:
+    """The calls after which a kill leaves something of its own, in their order.
+
+    A kill before a call leaves what a kill after the one before it leaves, and so does one after a call that
+    only reads; but while SageMaker works, each look is a later moment.
+    """
+    return [
+        number
+        for number, call in enumerate(calls)
+        if number == 0 or not reads(call) or (call == calls[number - 1] and call in LOOKS)
+    ]
+
+
+LOOKS = frozenset({"sagemaker.DescribeEndpoint", "sagemaker.DescribeTrainingJob"})
 
 
 def _names(told: Any, key: str) -> list[str]:

@@ -1,19 +1,14 @@
-"""From a file to an endpoint: made once, left alone when right, repaired when not, finished when
-interrupted.
-"""
+"""From a file to an endpoint: made once, left alone when right, repaired when not."""
 
 import json
-from contextlib import contextmanager
 
 import pytest
 
 from infra.endpoint.errors import EndpointFailed
 from infra.endpoint.plan import Action, plan
 from infra.endpoint.wanted import DIMENSION, Wanted
-from tests.aws.cloud import Cloud
-from tests.contracts.inference_stub import InferenceStub, running_stub
-from tests.infra.endpoint.account import Account
-from tests.infra.sagemaker.standing_region import standing_region
+from tests.contracts.inference_stub import InferenceStub
+from tests.infra.endpoint.account import Account, reads
 
 MADE = [
     "log group",
@@ -67,34 +62,6 @@ def test_from_nothing_it_makes_no_call_too_many(account: Account):
 
     assert len(written) == 13, written
     assert account.calls.count("sagemaker.DescribeEndpoint") <= 12, "no faster than SageMaker's own waiter"
-
-
-@contextmanager
-def fresh():
-    with running_stub() as stub, standing_region(Cloud(), container_url=stub.url) as stand:
-        yield Account(stand=stand)
-
-
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("after", [False, True], ids=["before its effect", "after its effect"])
-def test_killed_at_any_call_the_next_apply_finishes_it(after: bool):
-    with fresh() as whole:
-        whole.apply()
-        wanted = whole.state()
-        calls = len(whole.calls)
-    wanted["configs"] = wanted["models"] = None
-    writes = set()
-    for number in range(calls):
-        with fresh() as account:
-            if not account.applied_until(number, after=after):
-                break
-            writes.add(account.calls[-1])
-            account.apply()
-            found = account.state()
-            assert (len(found["configs"]), len(found["models"])) == (1, 1)
-            found["configs"] = found["models"] = None
-            assert found | {"endpoint": None} == wanted | {"endpoint": None}, account.calls
-    assert {"iam.CreateRole", "sagemaker.CreateEndpoint", "cloudwatch.PutMetricAlarm"} <= writes
 
 
 def test_drift_is_shown_and_repaired(account: Account):
@@ -210,7 +177,3 @@ def test_the_role_may_do_what_the_endpoint_needs_and_no_more(account: Account):
     assert "arn:aws:ecr:us-east-1:123456789012:repository/imagine" in json.dumps(rights)
     trust = account.goal().trust["Statement"][0]
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
-
-
-def reads(call: str) -> bool:
-    return call.partition(".")[2].startswith(("Describe", "Get", "List"))

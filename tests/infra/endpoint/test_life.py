@@ -12,7 +12,7 @@ from infra.endpoint.settings import EndpointSettings
 from infra.endpoint.status import Status, read_status
 from infra.endpoint.update import update
 from tests.contracts.inference_stub import InferenceStub
-from tests.infra.endpoint.account import Account, Interrupted
+from tests.infra.endpoint.account import Account
 
 
 def status(account: Account) -> Status:
@@ -188,21 +188,3 @@ def test_delete_all_takes_what_trainings_and_image_builds_left(account: Account)
 
 DENY = [{"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}]
 NO_RIGHTS = json.dumps({"Version": "2012-10-17", "Statement": DENY})
-
-
-def test_killed_while_deleting_the_next_one_deletes_the_rest(account: Account):
-    account.apply()
-    number = 0
-    while True:
-        account.calls.clear()
-        account.killed_at, account.after = number, True
-        try:
-            delete(account.place, account, waits=account.waits)
-            break
-        except Interrupted:
-            number += 3
-        finally:
-            account.killed_at = None
-
-    assert list(removals(account.place, account)) == []
-    assert number > 6

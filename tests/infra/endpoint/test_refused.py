@@ -14,8 +14,7 @@ from infra.endpoint.errors import NotOurs
 from infra.endpoint.plan import plan
 from infra.endpoint.settings import FILE
 from tests.contracts.inference_stub import InferenceStub
-from tests.infra.endpoint.account import Account
-from tests.infra.endpoint.test_apply import reads
+from tests.infra.endpoint.account import Account, reads
 from tests.infra.endpoint.test_commands import Imagine, imagine
 
 __all__ = ["imagine"]
