@@ -7,9 +7,8 @@ from pathlib import Path
 from bot import config
 
 
-def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser("config", help="show the settings")
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
     parser.add_argument("what", choices=["show"], help="show: every setting, its value and its source")
     parser.add_argument("--config", type=Path, help="settings file (TOML)")
     parser.add_argument("--json", action="store_true", help="for programs")

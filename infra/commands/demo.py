@@ -15,9 +15,8 @@ from infra.local.demo import run as run_demo
 from infra.local.model_file import CannotUse, check_model
 
 
-def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser("demo", help="try it: a local Slack page, the bot and a small demo model")
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
     parser.add_argument("--port", type=int, default=3000, help="port of the page (default: %(default)s)")
     parser.add_argument("--reload", action="store_true", help="restart the bot when its code changes")
     parser.add_argument(

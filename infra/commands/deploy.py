@@ -18,7 +18,7 @@ from pathlib import Path
 from bot.config import load
 from infra import function_zip
 from infra.commands.doctor import fetch, next_command
-from infra.commands.endpoint.shared import STAGE, Context, Parsers
+from infra.commands.endpoint.shared import STAGE, Context
 from infra.commands.outcome import telling
 from infra.docs import ROOT
 from infra.doctor.checks import checks
@@ -42,9 +42,8 @@ class CannotDeploy(EndpointError):
     """Something is missing here; nothing was sent to AWS."""
 
 
-def register(commands: Parsers) -> None:
-    """Add the command."""
-    parser = commands.add_parser("deploy", help="pack the functions and deploy serverless.yml")
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
     parser.add_argument("--stage", default=STAGE, help="what to deploy (default: %(default)s)")
     parser.add_argument("--region", default="us-east-1", help="AWS region (default: %(default)s)")
     parser.add_argument(

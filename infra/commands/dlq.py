@@ -5,15 +5,14 @@ import dataclasses
 import json
 import time
 
-from infra.commands.endpoint.shared import Context, Parsers, add_options
+from infra.commands.endpoint.shared import Context, add_options
 from infra.commands.outcome import telling
 from infra.endpoint.place import endpoint_name
 from infra.operating.dead_letters import EVENTS, NUDGES, DeadLetters, Fate, Letter, Queue, Redriven
 
 
-def register(commands: Parsers) -> None:
-    """Add the group."""
-    group = commands.add_parser("dlq", help="messages that no function could take: look, or send again")
+def fill(group: argparse.ArgumentParser) -> None:
+    """Its verbs."""
     verbs = group.add_subparsers(dest="verb", metavar="VERB", required=True)
     listed = verbs.add_parser("list", help="how many, how old, and what each is; no prompts")
     redriven = verbs.add_parser("redrive", help="send each where it came from, once; what fails again stays")

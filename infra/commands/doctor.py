@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from bot.config import load
-from infra.commands.endpoint.shared import Context, Parsers, add_options
+from infra.commands.endpoint.shared import Context, add_options
 from infra.commands.outcome import telling
 from infra.doctor.checks import checks
 from infra.doctor.finding import Finding, State, examine
@@ -21,9 +21,8 @@ SIGNS = {State.OK: "ok  ", State.NOTE: "note", State.BLOCKED: "FAIL", State.SKIP
 PICTURE = 'imagine endpoint test "a red fox" --stage'
 
 
-def register(commands: Parsers) -> None:
-    """Add the command."""
-    parser = commands.add_parser("doctor", help="look at everything a picture depends on; change nothing")
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
     parser.add_argument(
         "--next", action="store_true", help="only the one next command until the first picture"
     )

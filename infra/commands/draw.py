@@ -27,9 +27,8 @@ LOOK_EVERY = 0.05
 SLUG_LENGTH = 40
 
 
-def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser("draw", help="draw into a folder, without Slack")
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
     parser.add_argument("prompt", help='what to draw, with flags: "a red apple --ar 16:9 --n 2 --seed 7"')
     parser.add_argument("-o", "--out", type=Path, default=Path("out"), help="folder (default: %(default)s)")
     parser.add_argument("--endpoint", help="an inference server's URL (default: start one for this drawing)")

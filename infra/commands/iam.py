@@ -4,16 +4,15 @@ import argparse
 import json
 import sys
 
-from infra.commands.endpoint.shared import Context, Parsers, add_options
+from infra.commands.endpoint.shared import Context, add_options
 from infra.commands.outcome import telling
 from infra.deployer_policy import LONGEST_MANAGED, Part, Scope, deployer_policy
 from infra.endpoint.place import endpoint_name
 from infra.endpoint.settings import read_settings
 
 
-def register(commands: Parsers) -> None:
-    """Add the group."""
-    group = commands.add_parser("iam", help="print what a person needs to deploy, without admin rights")
+def fill(group: argparse.ArgumentParser) -> None:
+    """Its verbs."""
     verbs = group.add_subparsers(dest="verb", metavar="VERB", required=True)
     policy = verbs.add_parser("deployer-policy", help="an IAM policy document as JSON")
     policy.add_argument(

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from infra.commands.endpoint.shared import Context, Parsers, add_options
+from infra.commands.endpoint.shared import Context, add_options
 from infra.commands.outcome import telling
 from infra.endpoint.settings import FILE, EndpointSettings, read_settings
 from infra.image.codebuild import DOLLARS_A_MINUTE, PRICE_BASIS, CodeBuild, Order
@@ -21,9 +21,8 @@ ENGINES = tuple(name for name, recipe in RECIPES.items() if not recipe.trains)
 LONG_MINUTES = 20
 
 
-def register(commands: Parsers) -> None:
-    """Add the group."""
-    group = commands.add_parser("image", help="build, try and push the container images")
+def fill(group: argparse.ArgumentParser) -> None:
+    """Its verbs."""
     verbs = group.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, words, run in (
         ("build", "build an image here", run_build),

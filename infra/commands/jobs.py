@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bot.domain.job import Job, Outcome, State, state_of
 from bot.services.core import Core
-from infra.commands.endpoint.shared import Context, Parsers, add_options
+from infra.commands.endpoint.shared import Context, add_options
 from infra.commands.outcome import telling
 from infra.endpoint.place import endpoint_name
 from infra.operating import job_rows
@@ -20,9 +20,8 @@ from infra.operating.workstation import deployed_core, local_core
 Verb = Callable[[argparse.Namespace], int]
 
 
-def register(commands: Parsers) -> None:
-    """Add the group."""
-    group = commands.add_parser("jobs", help="what becomes of jobs; help a stuck one on. No prompts")
+def fill(group: argparse.ArgumentParser) -> None:
+    """Its verbs."""
     verbs = group.add_subparsers(dest="verb", metavar="VERB", required=True)
     listed = verbs.add_parser("list", help="jobs under way, the most overdue first")
     listed.add_argument("--person", metavar="TENANT/USER", help="one person's, also those that are over")

@@ -18,7 +18,7 @@ from bot.local.database import Database
 from bot.local.sqlite_cells import SqliteCells
 from bot.local.system import SecretIds, SystemClock
 from bot.ports import Cells
-from infra.commands.endpoint.shared import Context, Parsers, add_options
+from infra.commands.endpoint.shared import Context, add_options
 from infra.commands.outcome import telling
 from infra.endpoint.errors import NotDeployed
 from infra.endpoint.place import endpoint_name
@@ -31,9 +31,8 @@ class KeyRefused(BotError):
     """Nothing was changed."""
 
 
-def register(commands: Parsers) -> None:
-    """Add the group."""
-    group = commands.add_parser("keys", help="API keys of the HTTP API: create, list, revoke")
+def fill(group: argparse.ArgumentParser) -> None:
+    """Its verbs."""
     verbs = group.add_subparsers(dest="verb", metavar="VERB", required=True)
     created = verbs.add_parser("create", help="make a key; it is shown once")
     created.add_argument("--name", required=True, help=f"whose it is, at most {LONGEST_NAME} characters")

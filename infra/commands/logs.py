@@ -5,7 +5,7 @@ import dataclasses
 import json
 import time
 
-from infra.commands.endpoint.shared import Context, Parsers, add_options
+from infra.commands.endpoint.shared import Context, add_options
 from infra.commands.outcome import telling
 from infra.endpoint.place import endpoint_name
 from infra.operating.logs import (
@@ -20,9 +20,8 @@ from infra.operating.logs import (
 )
 
 
-def register(commands: Parsers) -> None:
-    """Add the command."""
-    parser = commands.add_parser("logs", help="what a stage's functions wrote; prompts are never in there")
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
     parser.add_argument(
         "function",
         nargs="?",

@@ -4,15 +4,14 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from infra.commands.endpoint.shared import Context, Parsers, add_options
+from infra.commands.endpoint.shared import Context, add_options
 from infra.commands.outcome import telling
 from infra.endpoint.settings import EndpointSettings
 from infra.quota.quotas import Quota, Use, needs_of, read_quotas, request_quota
 
 
-def register(commands: Parsers) -> None:
-    """Add the group; without a verb it shows."""
-    group = commands.add_parser("quota", help="show the quotas an endpoint and a training need; ask for more")
+def fill(group: argparse.ArgumentParser) -> None:
+    """Its verbs; without a verb it shows."""
     group.set_defaults(run=telling("quota", run_show))
     _add_options(group)
     verbs = group.add_subparsers(dest="verb", metavar="VERB")

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from infra.commands.endpoint.shared import Context, NotConfirmed, Parsers, add_options
+from infra.commands.endpoint.shared import Context, NotConfirmed, add_options
 from infra.commands.outcome import telling
 from infra.endpoint.place import endpoint_name
 from infra.operating.removal import Inventory, remove_data, remove_service, take_inventory
@@ -15,9 +15,8 @@ GOES_ON_BILLING = (
 )
 
 
-def register(commands: Parsers) -> None:
-    """Add the command."""
-    parser = commands.add_parser("remove", help="take a stage away; its data stays unless you name it")
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
     parser.add_argument(
         "--data",
         action="store_true",

@@ -6,7 +6,7 @@ import json
 import sys
 
 from bot.aws.secrets import Reference, Store
-from infra.commands.endpoint.shared import Context, Parsers, add_options
+from infra.commands.endpoint.shared import Context, add_options
 from infra.commands.outcome import telling
 from infra.endpoint.place import endpoint_name
 from infra.operating.errors import NotASecret
@@ -15,9 +15,8 @@ from infra.operating.secret_store import KINDS, Change, SecretStore, check, kind
 SOON = "the functions see it within 15 minutes; one that found none looks again after 10 seconds"
 
 
-def register(commands: Parsers) -> None:
-    """Add the group."""
-    group = commands.add_parser("secrets", help="store Slack's token and signing secret; list what is there")
+def fill(group: argparse.ArgumentParser) -> None:
+    """Its verbs."""
     verbs = group.add_subparsers(dest="verb", metavar="VERB", required=True)
     stored = verbs.add_parser("set", help="the value is typed hidden, or piped in")
     stored.add_argument("name", metavar="NAME", help=" or ".join(names()))

@@ -8,9 +8,8 @@ from bot.__main__ import serve
 API_PORT = 8090
 
 
-def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser("serve", help="run the bot on this machine (Socket Mode)")
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
     parser.add_argument("--config", type=Path, help="settings file (TOML); the environment wins over it")
     parser.add_argument(
         "--http-api",

@@ -6,15 +6,13 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from infra.commands.endpoint.shared import Parsers
 from infra.commands.outcome import telling
 from infra.manifest_check import ManifestError, check_manifest
 from infra.slack_manifest import manifest
 
 
-def register(commands: Parsers) -> None:
-    """Add the group."""
-    group = commands.add_parser("slack", help="write what Slack is told about the app")
+def fill(group: argparse.ArgumentParser) -> None:
+    """Its verbs."""
     verbs = group.add_subparsers(dest="verb", metavar="VERB", required=True)
     written = verbs.add_parser("manifest", help='paste it at api.slack.com/apps, "from a manifest"')
     how = written.add_mutually_exclusive_group()

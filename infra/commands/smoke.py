@@ -13,7 +13,7 @@ from typing import TypeVar
 from bot.config import load
 from bot.domain.instance_prices import price_of
 from bot.slack.web import FixedToken, SlackWeb
-from infra.commands.endpoint.shared import Context, Parsers, add_options
+from infra.commands.endpoint.shared import Context, add_options
 from infra.commands.outcome import telling
 from infra.endpoint.place import endpoint_name
 from infra.live_checks.aws_checks import AWS_CHECKS
@@ -33,9 +33,8 @@ DEAREST = 1.5
 """Dollars an hour for an instance whose price nobody knows."""
 
 
-def register(commands: Parsers) -> None:
-    """Add the group."""
-    group = commands.add_parser("smoke", help="try against the real thing what was taken on trust")
+def fill(group: argparse.ArgumentParser) -> None:
+    """Its verbs."""
     verbs = group.add_subparsers(dest="verb", metavar="VERB", required=True)
     aws = verbs.add_parser("aws", help="checks of AWS, on a deployed stage that nobody uses meanwhile")
     slack = verbs.add_parser("slack", help="checks of Slack, in a channel that the bot is in")

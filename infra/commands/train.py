@@ -47,9 +47,8 @@ HELP = {
 }
 
 
-def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser("train", help="teach a LoRA from a folder of pictures, on SageMaker")
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
     add = parser.add_argument
     add("folder", type=Path, metavar="DIR", help="pictures, each with its caption in a .txt beside it")
     add("--name", required=True, help="of the LoRA, as prompts will name it: <lora:NAME:1>")

@@ -59,13 +59,50 @@ def test_the_demos_environment_holds_what_the_command_line_imports():
 # help and usage
 
 
-@pytest.mark.parametrize("command", [command.__name__.rpartition(".")[2] for command in COMMANDS])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
 
     assert ended.value.code == 0
     assert f"imagine {command}" in capsys.readouterr().out
+
+
+def test_the_command_line_names_every_module_of_its_folder(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+
+    there = {path.name.removesuffix(".py") for path in (ROOT / "infra" / "commands").iterdir()}
+    assert set(COMMANDS) == {name for name in there if not name.startswith("__")} - {"outcome"}
+    told = capsys.readouterr().out
+    assert all(f"{name} " in told and purpose in told for name, purpose in COMMANDS.items())
+
+
+HEAVY = ("PIL", "boto3", "botocore.session", "httpx", "infra.commands.", "numpy", "slack_bolt")
+
+
+@pytest.mark.parametrize(
+    ("words", "may"),
+    [
+        (["--help"], ()),
+        (["paint"], ()),
+        (["config", "show"], ("infra.commands.",)),
+        (["slack", "manifest", "--help"], ("infra.commands.",)),
+        (["jobs", "--help"], ("botocore.session", "infra.commands.")),
+        (["secrets", "--help"], ("botocore.session", "infra.commands.")),
+    ],
+)
+def test_a_command_starts_without_what_others_need(words: list[str], may: tuple[str, ...]):
+    code = (
+        "import sys\nfrom infra.cli import main\ntry:\n    main(sys.argv[1:])\n"
+        "except SystemExit:\n    pass\nprint('loaded:', *sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    loaded = done.stdout.rpartition("loaded: ")[2].split()
+
+    assert [name for name in loaded if name.startswith(tuple(set(HEAVY) - set(may)))] == []
 
 
 @pytest.mark.parametrize("words", [[], ["paint"], ["draw"], ["draw", "a fox", "--loud"], ["config", "hide"]])

@@ -29,7 +29,7 @@ def serve(url):
     releasing.make_release = functools.partial(releasing.make_release, settings=SMALL)
     download.download = functools.partial(download.download, span=PART)
     parser = cli.parser()
-    cli.parser = lambda: parser
+    cli.parser = lambda *_: parser
     gc.freeze()
     for number, line in enumerate(sys.stdin):
         words = json.loads(line)

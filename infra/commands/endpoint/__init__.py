@@ -1,17 +1,15 @@
 """`imagine endpoint …`: the SageMaker endpoint of a stage, from a file to a picture and back to nothing."""
 
+import argparse
+
 from infra.commands.endpoint import changing, costing, drawing, looking, warming
-from infra.commands.endpoint.shared import Parsers
 from infra.commands.outcome import telling
 
 GROUPS = (changing, looking, drawing, warming, costing)
 
 
-def register(commands: Parsers) -> None:
-    """Add the group; what a verb refuses is told on one line, or as JSON."""
-    group = commands.add_parser(
-        "endpoint", help="make, look at, test, warm and delete the SageMaker endpoint"
-    )
+def fill(group: argparse.ArgumentParser) -> None:
+    """Its verbs; what a verb refuses is told on one line, or as JSON."""
     verbs = group.add_subparsers(dest="verb", metavar="VERB", required=True)
     for each in GROUPS:
         each.add_parsers(verbs)

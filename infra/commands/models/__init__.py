@@ -43,9 +43,8 @@ VERBS = (
 Run = Callable[[argparse.Namespace], int]
 
 
-def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the group."""
-    group = commands.add_parser("models", help="know, check, pack and move model files")
+def fill(group: argparse.ArgumentParser) -> None:
+    """Its verbs."""
     verbs = group.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb in VERBS:
         verb.add_parser(verbs)
