@@ -1,7 +1,7 @@
-"""Puts the parts together on AWS: what every function shares, and the function that Slack talks to.
+"""Puts the parts together on AWS that every function shares.
 
-A person waits while that function starts, so what only the others need (pictures among it) is wired in
-`bot.bootstrap_workers`.
+A person waits while some of them start, so what only one kind needs (Bolt, pictures, links) is wired in
+`bot.bootstrap_front`, `bot.bootstrap_workers` and `bot.bootstrap_api`.
 """
 
 from collections.abc import Mapping
@@ -23,15 +23,12 @@ from bot.aws.tokens import StoredSigningSecrets, StoredToken
 from bot.config import Config
 from bot.domain.job import SinkKind
 from bot.domain.times import DAY, Times
-from bot.functions.front import Front
 from bot.local.system import SecretIds, SystemClock, SystemRandomness
 from bot.local.word_rules import WordRules
 from bot.policy import blocked_phrases, policy_of
 from bot.ports import Sink
-from bot.services.core import Core, Process, Refit, as_built
+from bot.services.core import Core, Process
 from bot.services.settings import Bulletin
-from bot.slack.app import create_app
-from bot.slack.receiver import Receiver
 from bot.slack.settings import Mention, SlackSettings
 from bot.slack.web import SlackWeb
 
@@ -138,12 +135,3 @@ def core_of(deployed: Deployment, *, sinks: Mapping[SinkKind, Sink]) -> Core:
         steering=LambdaSteering(clients, function=settings["IMAGINE_ADMIN_FUNCTION"]),
         bulletin=bulletin,
     )
-
-
-def slack(deployed: Deployment | None = None, *, refit: Refit = as_built) -> Front:
-    """The function behind the gateway. It shows nothing itself, so it has no sink."""
-    deployed = deployed or deployment("slack")
-    core = refit(core_of(deployed, sinks={}))
-    app = create_app(core, deployed.slack, web=deployed.web())
-    receiver = Receiver(app, secrets=deployed.signing_secrets(), clock=core.clock)
-    return Front(receiver.handle, clock=core.clock, journal=core.journal)

@@ -15,7 +15,7 @@ from typing import Any
 Handler = Callable[[Any, Any], Any]
 
 BUILDERS = {
-    "slack": "bot.bootstrap_aws",
+    "slack": "bot.bootstrap_front",
     "worker": "bot.bootstrap_workers",
     "result": "bot.bootstrap_workers",
     "failure": "bot.bootstrap_workers",

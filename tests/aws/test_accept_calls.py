@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.bootstrap_aws import Deployment, deployment, slack
+from bot.bootstrap_aws import Deployment, deployment
+from bot.bootstrap_front import slack
 from bot.functions.front import Front
 from bot.local.system import ManualClock
 from tests.aws.cloud import Cloud
@@ -13,6 +14,9 @@ from tests.aws.test_front import SECRET, command, event
 from tests.aws.wire import Wire
 
 PARAMETER = "/imagine/accept/signing-secret"
+PATIENCE = 60.0
+"""Seconds: calls are counted here, however long they take."""
+
 START = 1_800_000_000.0
 ACCEPT = ["TransactWriteItems", "SendMessage"]
 
@@ -36,7 +40,7 @@ class Service:
         self.wire = Wire(self._cloud)
         deployed = deployment("slack", self._environment, clients=self.wire.clients)
         cold: Deployment = replace(deployed, clock=self.clock)
-        self._front: Front = slack(cold)
+        self._front: Front = slack(cold, hard_stop=PATIENCE)
 
     def calls_of(self, text: str) -> list[str]:
         """The calls that accepting this line takes."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot import bootstrap_aws
+from bot import bootstrap_front
 from bot.aws.secrets import RETRY_AFTER
 from bot.bootstrap_aws import deployment
 from bot.local.system import ManualClock
@@ -17,6 +17,9 @@ from tests.aws.cloud import Cloud
 from tests.aws.environment import environment
 
 SECRET = "0123456789abcdef" * 2
+PATIENCE = 60.0
+"""Seconds: how fast the machine is, is not what is shown here."""
+
 HANDSHAKE = json.dumps({"type": "url_verification", "challenge": "a-challenge", "token": "x"})
 
 
@@ -29,7 +32,9 @@ class Deployed:
         self._ssm = cloud.clients["ssm"]
         environ = environment(SLACK_SIGNING_SECRET_REF=f"ssm:{self.path}")
         deployed = deployment("slack", environ, clients=cloud.clients)
-        self._front = bootstrap_aws.slack(dataclasses.replace(deployed, clock=self.clock))
+        self._front = bootstrap_front.slack(
+            dataclasses.replace(deployed, clock=self.clock), hard_stop=PATIENCE
+        )
 
     def store_secret(self) -> None:
         self._ssm.put_parameter(Name=self.path, Value=SECRET, Type="SecureString")

@@ -23,7 +23,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
 from botocore.config import Config as ClientConfig
 
-from bot import bootstrap_api, bootstrap_aws, bootstrap_workers, config
+from bot import bootstrap_api, bootstrap_aws, bootstrap_front, bootstrap_workers, config
 from bot.aws.clients import Clients
 from bot.aws.endpoint_control import DIMENSION
 from bot.aws.journal import LambdaJournal
@@ -159,7 +159,7 @@ class Functions:
     """The deployed functions, each built as at its first event."""
 
     def __init__(self, deployed: Deployment, refit: Refit) -> None:
-        self.slack = bootstrap_aws.slack(deployed, refit=refit)
+        self.slack = bootstrap_front.slack(deployed, refit=refit)
         self.worker = bootstrap_workers.worker(deployed, refit=refit)
         self.result = bootstrap_workers.result(deployed, refit=refit)
         self.failure = bootstrap_workers.failure(deployed, refit=refit)
