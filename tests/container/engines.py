@@ -15,6 +15,10 @@ def is_warm_up(request: DrawRequest) -> bool:
     return request.prompt == WARM_UP.prompt
 
 
+HELD_AT_MOST = 250.0
+"""Seconds until what a test holds goes on, should the test forget it; a slow machine needs many."""
+
+
 class SlowSetup(PatternEngine):
     """Sets up only when told to."""
 
@@ -23,7 +27,7 @@ class SlowSetup(PatternEngine):
         self.may_start = threading.Event()
 
     def setup(self) -> None:
-        self.may_start.wait(10)
+        self.may_start.wait(HELD_AT_MOST)
 
 
 class FailsInSetup(PatternEngine):
@@ -105,7 +109,7 @@ class Gated(PatternEngine):
 
         def gated(step: int, steps: int) -> None:
             self.at_gate.set()
-            self.gate.wait(20)
+            self.gate.wait(HELD_AT_MOST)
             on_step(step, steps)
 
         return super().generate(request, on_step=gated)
@@ -179,7 +183,7 @@ class Batching(PatternEngine):
         self._fail(requests)
         for step in range(1, requests[0].steps + 1):
             self.at_gate.set()
-            self._allowed.acquire(timeout=20)
+            self._allowed.acquire(timeout=HELD_AT_MOST)
             on_step(step, requests[0].steps)
         return tuple(super(Batching, self).generate(request, on_step=_no_step) for request in requests)
 
@@ -212,7 +216,7 @@ class BreaksOnce(PatternEngine):
     def setup(self) -> None:
         self.setups += 1
         if self.setups > 1:
-            self.may_restart.wait(20)
+            self.may_restart.wait(HELD_AT_MOST)
             if not self._mends:
                 raise RuntimeError("no device")
         self._broken = False

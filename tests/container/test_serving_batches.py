@@ -12,7 +12,7 @@ from container.serving.pattern_engine import PatternEngine
 from container.serving.settings import Limits
 from container.serving.tickets import Ticket, gather, pictures_in
 from tests.container.engines import Batching
-from tests.container.served import Call, eventually, info, serving, text_to_image
+from tests.container.served import PATIENCE, Call, eventually, info, serving, text_to_image
 
 
 def open_invocations(client):
@@ -31,7 +31,7 @@ class Line:
         self.calls[name] = Call(self._client, body, inference_id=name.replace(" ", "-"))
         place = len(self.calls)
         eventually(lambda: len(open_invocations(self._client)) == place)
-        assert self._engine.at_gate.wait(10)
+        assert self._engine.at_gate.wait(PATIENCE)
 
     def answers(self):
         self._engine.allow()

@@ -13,7 +13,7 @@ from container.serving.model_folder import read_model_folder
 from container.serving.pattern_engine import PatternEngine
 from tests.container.conftest import encoded
 from tests.container.engines import Gated
-from tests.container.served import Call, eventually, pictures, serving, text_to_image
+from tests.container.served import PATIENCE, Call, eventually, pictures, serving, text_to_image
 
 HALVES = Image.new("RGB", (60, 40), (255, 0, 0))
 HALVES.paste((0, 0, 255), (30, 0, 60, 40))
@@ -128,7 +128,7 @@ class TestUpscaling:
         engine = Gated()
         with serving(engine) as client:
             drawing = Call(client, text_to_image(steps=1))
-            assert engine.at_gate.wait(10)
+            assert engine.at_gate.wait(PATIENCE)
             upscaling = Call(client, single(), inference_id="up")
             eventually(lambda: len(client.get("/control/progress").json()["invocations"]) == 2)
             waiting = client.get("/control/progress").json()["invocations"][1]
@@ -297,7 +297,7 @@ class TestCatalogue:
         engine = Gated()
         with serving(engine) as client:
             drawing = Call(client, text_to_image())
-            assert engine.at_gate.wait(10)
+            assert engine.at_gate.wait(PATIENCE)
             assert answered(client, {"task": "catalogue"})["engine"]["name"] == "pattern"
             engine.gate.set()
             assert drawing.response().status_code == 200

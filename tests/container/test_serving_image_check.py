@@ -9,8 +9,8 @@ import pytest
 from container.serving.image_check import CheckState, NoCheck, OpenNsfw, open_image_check, scores
 from container.serving.pattern_engine import PatternEngine
 from container.serving.settings import Settings
-from tests.container.engines import Scores
-from tests.container.served import Call, info, serving, text_to_image
+from tests.container.engines import HELD_AT_MOST, Scores
+from tests.container.served import PATIENCE, Call, info, serving, text_to_image
 
 GREY = np.full((64, 64, 3), 128, np.uint8)
 
@@ -74,14 +74,14 @@ def test_scoring_neither_keeps_the_ping_waiting_nor_the_next_drawing():
 
         def score(self, picture):
             self.began.set()
-            self.may_end.wait(20)
+            self.may_end.wait(HELD_AT_MOST)
             return 0.0
 
     check = Slow()
     with serving(PatternEngine(), check=check) as client:
         first = Call(client, text_to_image())
-        assert check.began.wait(10)
-        assert client.get("/ping", timeout=2).status_code == 200
+        assert check.began.wait(PATIENCE)
+        assert client.get("/ping").status_code == 200
         assert client.get("/control/progress").json() == {"invocations": []}
         check.may_end.set()
         assert first.response().status_code == 200

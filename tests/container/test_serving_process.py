@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from container.__main__ import main
-from tests.container.served import Call, eventually, info, pictures, text_to_image
+from tests.container.served import PATIENCE, Call, eventually, info, pictures, text_to_image
 
 CANARY = "xylophone-canary-7f3a"
 
@@ -76,7 +76,7 @@ def process(*command):
     )
     try:
         address = re.match(r"(http://127\.0\.0\.1:\d+)/", running.stdout.readline())[1]
-        with httpx.Client(base_url=address, timeout=20, trust_env=False) as client:
+        with httpx.Client(base_url=address, timeout=PATIENCE, trust_env=False) as client:
             yield running, client
     finally:
         running.kill()
@@ -121,7 +121,7 @@ def test_a_server_starts_draws_and_ends_cleanly_on_sigterm_without_saying_what_p
         client.close()
         running.send_signal(signal.SIGTERM)
         said = running.stdout.read()
-        assert running.wait(10) == 0
+        assert running.wait(PATIENCE) == 0
     assert "text-to-image 64x64, 2 steps of Euler, 1 pictures" in said
     assert "engine crash: RuntimeError in generate" in said
     assert "engine crash: SystemExit in generate" in said
@@ -135,13 +135,13 @@ def test_a_server_starts_draws_and_ends_cleanly_on_sigterm_without_saying_what_p
 def test_sigterm_lets_the_current_drawing_finish():
     with process("-c", MISBEHAVING) as (running, client):
         eventually(lambda: ready(client))
-        with httpx.Client(base_url=client.base_url, timeout=20, trust_env=False) as watcher:
+        with httpx.Client(base_url=client.base_url, timeout=PATIENCE, trust_env=False) as watcher:
             call = Call(client, text_to_image(steps=100))
             eventually(lambda: any(i["step"] for i in watcher.get("/control/progress").json()["invocations"]))
             running.send_signal(signal.SIGTERM)
             assert call.response().status_code == 200
         client.close()
-        assert running.wait(10) == 0
+        assert running.wait(PATIENCE) == 0
 
 
 BUSY = """
@@ -168,7 +168,7 @@ def test_sigterm_ends_the_process_though_the_engine_does_not_come_back():
         eventually(lambda: ready(client))
         client.close()
         running.send_signal(signal.SIGTERM)
-        assert running.wait(10) == 0
+        assert running.wait(PATIENCE) == 0
 
 
 def test_the_control_routes_are_absent_on_sagemaker(monkeypatch):
@@ -185,7 +185,7 @@ def test_a_taken_port_is_a_clear_message_and_no_traceback():
             [sys.executable, "-m", "container", "serve", "--engine", "pattern", "--port", port],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
             check=False,
         )
     assert ended.returncode == 1

@@ -10,8 +10,8 @@ from container.serving.engine import DrawRequest
 from container.serving.errors import Stuck
 from container.serving.pattern_engine import PatternEngine
 from container.serving.settings import Settings
-from tests.container.engines import BreaksOnce, EveryFeature, RaisesInGenerate
-from tests.container.served import Call, eventually, serving, text_to_image
+from tests.container.engines import HELD_AT_MOST, BreaksOnce, EveryFeature, RaisesInGenerate
+from tests.container.served import PATIENCE, Call, eventually, serving, text_to_image
 
 
 def error_of(response):
@@ -87,7 +87,7 @@ class Practising(PatternEngine):
         def gated(step, steps):
             if request.width == 512:
                 self.at_gate.set()
-                self.gate.wait(20)
+                self.gate.wait(HELD_AT_MOST)
             on_step(step, steps)
 
         return super().generate(request, on_step=gated)
@@ -97,7 +97,7 @@ class TestWarmUps:
     def test_larger_ones_follow_once_the_server_is_healthy(self):
         engine = Practising(512, 768)
         with serving(engine) as client:
-            assert engine.at_gate.wait(10)
+            assert engine.at_gate.wait(PATIENCE)
             assert client.get("/ping").status_code == 200
             engine.gate.set()
             eventually(lambda: engine.sizes == [64, 512, 768])
@@ -106,7 +106,7 @@ class TestWarmUps:
     def test_give_way_to_whoever_comes(self):
         engine = Practising(512, 768)
         with serving(engine) as client:
-            assert engine.at_gate.wait(10)
+            assert engine.at_gate.wait(PATIENCE)
             call = Call(client, text_to_image(width=72))
             eventually(lambda: client.get("/ping").json()["waiting"] == 1)
             engine.gate.set()
@@ -116,8 +116,8 @@ class TestWarmUps:
 
     def test_one_that_hangs_is_a_stuck_engine(self):
         engine = Practising(512)
-        with serving(engine, stall_s=0.2) as client:
-            assert engine.at_gate.wait(10)
+        with serving(engine, ready=False, stall_s=0.2) as client:
+            assert engine.at_gate.wait(PATIENCE)
             waiting = Call(client, text_to_image())
             assert error_of(waiting.response()) == (503, "not_ready")
             assert client.get("/ping").json()["state"] == "stuck"
@@ -148,7 +148,7 @@ def test_practice_may_be_switched_off(value, wanted):
     engine = Practising(512)
     with serving(engine, warm_up=wanted) as client:
         engine.gate.set()
-        assert not wanted or engine.at_gate.wait(10)
+        assert not wanted or engine.at_gate.wait(PATIENCE)
         assert client.post("/invocations", json=text_to_image()).status_code == 200
     assert (512 in engine.sizes) is wanted
 
@@ -178,7 +178,7 @@ def test_a_ping_is_answered_while_the_engine_keeps_the_interpreter_busy():
 
     with serving(Busy()) as client:
         call = Call(client, text_to_image())
-        assert busy.wait(10)
-        assert client.get("/ping", timeout=2).status_code == 200
+        assert busy.wait(PATIENCE)
+        assert client.get("/ping").status_code == 200
         enough.set()
         assert call.response().status_code == 200
