@@ -18,7 +18,7 @@ from infra.commands.outcome import telling
 from infra.endpoint.place import endpoint_name
 from infra.live_checks.aws_checks import AWS_CHECKS
 from infra.live_checks.aws_checks import UNCHECKED as AWS_UNCHECKED
-from infra.live_checks.aws_site import AwsSite
+from infra.live_checks.aws_site import LOOK, AwsSite, aws_time
 from infra.live_checks.check import Check, NotNow, SmokeError
 from infra.live_checks.report import as_json, write
 from infra.live_checks.runner import Finding, chosen, cost_of, need_budget, run_checks
@@ -39,6 +39,13 @@ def fill(group: argparse.ArgumentParser) -> None:
     aws = verbs.add_parser("aws", help="checks of AWS, on a deployed stage that nobody uses meanwhile")
     slack = verbs.add_parser("slack", help="checks of Slack, in a channel that the bot is in")
     slack.add_argument("--channel", metavar="ID", help="C…, where messages appear for a moment")
+    aws.add_argument(
+        "--look",
+        type=float,
+        default=LOOK,
+        metavar="SECONDS",
+        help="between two looks at what takes a while (default: %(default)s)",
+    )
     for parser, run in ((aws, run_aws), (slack, run_slack)):
         parser.add_argument(
             "--max-cost",
@@ -74,8 +81,9 @@ def run_aws(arguments: argparse.Namespace) -> int:
         clients=context.clients,
         place=context.place,
         fetch=post_or_get,
-        now=time.time,
+        now=lambda: aws_time(context.clients),
         pause=time.sleep,
+        look=arguments.look,
         url=address_of(context.clients, stage=arguments.stage).slack.removesuffix("/slack/events"),
     )
     return _run(context, checks, site, AWS_UNCHECKED, hourly=hourly_of(site))

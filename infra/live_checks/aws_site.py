@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any
 
@@ -31,7 +32,9 @@ FOLDER = "smoke"
 
 @dataclass(frozen=True, kw_only=True)
 class AwsSite:
-    """`now` is Unix seconds and `pause` lets some pass. `url` is the gateway's, "" where none is deployed."""
+    """`now` is AWS's own Unix seconds (`aws_time`), `pause` lets some pass, `look` is how many between two
+    looks. `url` is the gateway's, "" where none is deployed.
+    """
 
     clients: ServiceClients
     place: Place
@@ -39,6 +42,7 @@ class AwsSite:
     now: Callable[[], float]
     pause: Callable[[float], None]
     url: str = ""
+    look: float = LOOK
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
@@ -111,7 +115,7 @@ class AwsSite:
         while not holds():
             if self.now() - began >= patience:
                 return None
-            self.pause(LOOK)
+            self.pause(self.look)
         return self.now() - began
 
     def there(self, location: str) -> bool:
@@ -155,6 +159,14 @@ class AwsSite:
     def settled(self) -> None:
         """Wait for an endpoint that changes."""
         self.until(lambda: self.endpoint()["EndpointStatus"] not in ("Creating", "Updating"), patience=COLD)
+
+
+def aws_time(clients: ServiceClients) -> float:
+    """Unix seconds as SageMaker's answers bear them. Schedules and metrics go by AWS's clock, and that of the
+    machine that asks may be off.
+    """
+    told = clients["sagemaker"].list_endpoints(MaxResults=1)["ResponseMetadata"]["HTTPHeaders"]
+    return parsedate_to_datetime(told["date"]).timestamp()
 
 
 def refusal_of(call: Callable[[], object]) -> str | None:

@@ -25,6 +25,7 @@ UNCHECKED: Mapping[str, str] = {
     "Bytes come as the raw body, not as multipart": "the bot sends the raw body alone",
     "A command's text has": "a person has to type the command; /imagine a <b> & c shows it",
     "`response_url`: five uses": "only a person's command gives such an address",
+    "Half an emoji": "the bot's texts are whole, and its JSON is flat",
     "`auth.test` and `chat.getPermalink`: 600 a minute": "finding out would throttle the running bot",
 }
 """Rows of the page that no run can confirm, and why."""

@@ -23,7 +23,7 @@ from infra.rehearsal.calls import Call, Request, Signer, calls_of, signer_of
 PATIENCE = 120.0
 OURS = ("sagemaker", "application-autoscaling")
 JSON = (("Content-Type", "application/x-amz-json-1.1"),)
-PER_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
+PER_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-length", "server"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +88,21 @@ def unwatched(_served: Served) -> None:
 
 
 class Gateway(ThreadingHTTPServer):
-    """Listens on a free loopback port. `watch` is called from many threads."""
+    """Listens on a free loopback port. `watch` is called from many threads.
+
+    `signed_for` is the host and port that clients signed for, where a proxy between them and this gateway
+    has put this gateway's own.
+    """
 
     daemon_threads = True
 
-    def __init__(self, upstreams: Upstreams, *, watch: Watch = unwatched) -> None:
+    def __init__(
+        self, upstreams: Upstreams, *, record: Record, watch: Watch = unwatched, signed_for: str = ""
+    ) -> None:
         self.upstreams = upstreams
         self.watch = watch
-        self.record = Record()
+        self.record = record
+        self.signed_for = signed_for
         super().__init__(("127.0.0.1", 0), _Handler)
 
     @property
@@ -107,9 +114,11 @@ class Gateway(ThreadingHTTPServer):
 
 
 @contextmanager
-def listening(upstreams: Upstreams, *, watch: Watch = unwatched) -> Iterator[Gateway]:
-    """Served until the block ends."""
-    gateway = Gateway(upstreams, watch=watch)
+def listening(
+    upstreams: Upstreams, *, record: Record | None = None, watch: Watch = unwatched, signed_for: str = ""
+) -> Iterator[Gateway]:
+    """Served until the block ends. Two gateways may share a `record`."""
+    gateway = Gateway(upstreams, record=record or Record(), watch=watch, signed_for=signed_for)
     thread = threading.Thread(target=gateway.serve_forever, kwargs={"poll_interval": 0.05}, name="gateway")
     thread.start()
     try:
@@ -135,6 +144,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._pass_on()
             self.wfile.flush()
 
+    def handle_expect_100(self) -> bool:
+        """At once: a client that waits for it sends no body before."""
+        told = super().handle_expect_100()
+        self.wfile.flush()
+        return told
+
     def _pass_on(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(method=self.command, path=self.path, headers=headers, body=self._body())
@@ -154,7 +169,11 @@ class _Handler(BaseHTTPRequestHandler):
             return Answer(status=200, headers=JSON, body=json.dumps(quotas_told(request)).encode())
         ours = signer is not None and signer.service in OURS
         where = self.server.upstreams
-        return _forward(request, dict(self.headers.items()), where.sagemaker if ours else where.emulator)
+        return _forward(request, self._headers(), where.sagemaker if ours else where.emulator)
+
+    def _headers(self) -> dict[str, str]:
+        told = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+        return {"Host": self.server.signed_for or self.headers.get("Host", ""), **told}
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":

@@ -21,7 +21,7 @@ from tests.aws.async_endpoint import Running, running_endpoint
 from tests.aws.cloud import Cloud
 from tests.contracts.inference_stub import InferenceStub
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 BOTH_TOPICS = frozenset({"SUCCESS_NOTIFICATION_TOPIC", "ERROR_NOTIFICATION_TOPIC"})
 
 
@@ -543,6 +543,14 @@ def test_a_request_can_reach_the_container_cut_short(stand: Stand, container: In
         json.loads(reached[0])
 
 
+def test_the_engine_can_crash(stand: Stand, container: InferenceStub):
+    stand.running.faults.change({"crashed_engines": 1})
+    stand.invoke()
+    assert stand.written().startswith("failed/")
+    assert "Received server error (500)" in stand.noticed()[1]["failureReason"]
+    assert container.invocations == []
+
+
 def test_a_failure_can_come_without_its_notice(stand: Stand, container: InferenceStub):
     container.answer = lambda _body: (500, b"{}")
     stand.running.faults.change({"silent_failures": 1})
@@ -577,7 +585,7 @@ def test_a_reply_can_take_its_time(stand: Stand):
 
 
 def test_a_result_can_be_long_on_its_way(stand: Stand, container: InferenceStub):
-    stand.running.faults.change({"output_seconds": 0.2})
+    stand.running.faults.change({"output_seconds": 2.0})
     stand.invoke()
     assert container.started.acquire(timeout=PATIENCE)
     assert stand.objects.empty()

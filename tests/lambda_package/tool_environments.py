@@ -1,32 +1,5 @@
-"""Programs that tests and benchmarks run, each in an environment of its own: their pins would collide.
+"""Programs of tests and benchmarks that have an environment of their own."""
 
-    python = environment("microburst")
+from infra.tool_environments import environment
 
-The hashed list is `requirements/<name>.txt`; an environment is made once and kept in `build/` until its list
-changes.
-"""
-
-import hashlib
-import subprocess
-import sys
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def environment(name: str, *, python: Path | str = sys.executable) -> Path:
-    """The folder of the environment's programs, `python` among them. Raises CalledProcessError."""
-    requirements = ROOT / "requirements" / f"{name}.txt"
-    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:16]
-    home = ROOT / "build" / f"{name}-{digest}"
-    programs = home / "bin"
-    if not (home / "complete").exists():
-        _run(python, "-m", "venv", "--clear", home)
-        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        _run(programs / "python", *install, "--require-hashes", "-r", requirements)
-        (home / "complete").touch()
-    return programs
-
-
-def _run(*command: Path | str) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=500)
+__all__ = ["environment"]

@@ -1,13 +1,14 @@
 """What goes through the gateway arrives as it was sent, and what was signed is written down."""
 
 import http.client
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from infra.rehearsal.calls import Call, Request, Signer, name_of
-from infra.rehearsal.gateway import Upstreams, listening
+from infra.rehearsal.gateway import Record, Upstreams, listening
 
 ACCOUNT = "123456789012"
 BODY = bytes(range(256)) * 20
@@ -22,7 +23,7 @@ class Upstream(ThreadingHTTPServer):
     """Answers with what it got."""
 
     def __init__(self, name):
-        self.name, self.seen = name, []
+        self.name, self.seen, self.date = name, [], None
         super().__init__(("127.0.0.1", 0), _Echo)
 
     @property
@@ -36,7 +37,8 @@ class _Echo(BaseHTTPRequestHandler):
     def answer(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.seen.append((self.command, self.path, dict(self.headers.items()), body))
-        self.send_response(207)
+        self.send_response_only(207)
+        self.send_header("Date", self.server.date or self.date_time_string())
         self.send_header("X-Upstream", self.server.name)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -165,3 +167,35 @@ def test_an_object_is_named_by_what_is_done_with_it():
     signer = Signer(key="AKIDEXAMPLE", region="us-east-1", service="s3")
     put = Request(method="PUT", path="/bucket/out/a", headers={}, body=b"")
     assert name_of(put, signer) == "s3 PutObject"
+
+
+def test_the_time_of_whoever_answers_comes_back(world):
+    """Checks go by it: the region's time is not the machine's."""
+    gateway, emulator, _ = world
+    emulator.date = "Thu, 01 Jan 2037 00:00:00 GMT"
+    answer, _ = asked(gateway, "GET", "/")
+
+    assert answer.headers["Date"] == emulator.date
+
+
+def test_who_asks_whether_to_send_a_body_is_told_at_once(world):
+    gateway, emulator, _ = world
+    with socket.create_connection(("127.0.0.1", gateway.server_port), timeout=20) as peer:
+        head = f"PUT /b/k HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY)}\r\nExpect: 100-continue\r\n\r\n"
+        peer.sendall(head.encode())
+        assert peer.recv(100).startswith(b"HTTP/1.1 100 Continue")
+        peer.sendall(BODY)
+        assert peer.recv(100).startswith(b"HTTP/1.1 207")
+
+    assert emulator.seen[0][3] == BODY
+
+
+def test_behind_a_proxy_the_host_that_was_signed_goes_on(world):
+    _, emulator, sagemaker = world
+    upstreams = Upstreams(emulator=emulator.url, sagemaker=sagemaker.url, account=ACCOUNT)
+    record = Record()
+    with listening(upstreams, record=record, signed_for="127.0.0.1:7") as behind:
+        asked(behind, "GET", "/b/k", headers={"host": "proxy", "Authorization": signed("s3")})
+
+    assert emulator.seen[0][2]["Host"] == "127.0.0.1:7"
+    assert [entry.status for entry in record.by("AKIDEXAMPLE")] == [207]

@@ -97,10 +97,11 @@ def _answer(
             raise http.client.IncompleteRead(bytes(body), response.length)
         if response.status == 200:
             return response.getheader("Content-Type") or "application/octet-stream", bytes(body)
-    raise InvocationFailed(_refused(response.status), body=bytes(body))
+    raise InvocationFailed(refused(response.status), body=bytes(body))
 
 
-def _refused(status: int) -> str:
+def refused(status: int) -> str:
+    """What SageMaker says of a container's answer with this status."""
     side, kind = ("client", "ClientError") if 400 <= status < 500 else ("server", "ServerError")
     return (
         f"{kind}: Received {side} error ({status}) from model. "

@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.sagemaker import notices
-from infra.local.sagemaker.container import Container
+from infra.local.sagemaker.container import Container, refused
 from infra.local.sagemaker.errors import InvocationFailed, Refusal
 from infra.local.sagemaker.faults import Faults
 from infra.local.sagemaker.request_reader import AsyncRequest
@@ -22,6 +22,7 @@ STATUSES = frozenset({*SERVING, "OutOfService", "Creating", "Deleting", "Failed"
 PING_EVERY = 0.05
 EXPIRED = "ClientError: The request expired in the queue."
 NO_INPUT = "ClientError: Unable to download the input from its S3 location."
+CRASHED = b'{"error": {"code": "engine_crash", "message": "the engine failed"}}'
 NO_UPLOAD = "ClientError: Unable to upload the response to its S3 location."
 
 
@@ -250,6 +251,8 @@ class AsyncEndpoint:
             "X-Amzn-SageMaker-Custom-Attributes": request.custom_attributes,
             "X-Amzn-SageMaker-Inference-Id": invocation.accepted.inference_id,
         }
+        if self.faults.take("crashed_engines"):
+            raise InvocationFailed(refused(500), body=CRASHED)
         told = {name: value for name, value in headers.items() if value is not None}
         reached = body[: len(body) // 2] if self.faults.take("garbled_bodies") else body
         return self._container.invoke(reached, headers=told, timeout=request.timeout)

@@ -22,6 +22,8 @@ class Faults:
     """The next requests are accepted and never heard of again."""
     garbled_bodies: int = 0
     """The next requests reach the container cut short, so that it refuses them."""
+    crashed_engines: int = 0
+    """The container answers the next requests with a 500, as ours does when its engine has crashed."""
     duplicated_results: int = 0
     """The next results are written and announced twice."""
     silent_failures: int = 0

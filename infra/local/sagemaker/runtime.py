@@ -19,6 +19,7 @@ import json
 import socket
 import struct
 import threading
+import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -46,6 +47,9 @@ class _Served(Protocol):
 
     def endpoint(self, name: str) -> AsyncEndpoint:
         """Raises Refusal."""
+
+    def now(self) -> float:
+        """Seconds since 1970 in the time of what is served, which answers bear."""
 
     def call(self, target: str, body: bytes) -> bytes:
         """A request of a JSON service. Raises Refusal."""
@@ -120,6 +124,9 @@ class _OneEndpoint:
         del name
         return self._endpoint
 
+    def now(self) -> float:
+        return time.time()
+
     def call(self, target: str, body: bytes) -> bytes:
         del target, body
         raise Refusal("UnknownOperationException", "no such operation", status=404)
@@ -140,6 +147,9 @@ class _WholeRegion:
 
     def endpoint(self, name: str) -> AsyncEndpoint:
         return self._region.runtime(name)
+
+    def now(self) -> float:
+        return self._region.now()
 
     def call(self, target: str, body: bytes) -> bytes:
         return self._region.call(target, body)
@@ -197,6 +207,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the base class's name for it)
         """Say nothing: headers hold names that are nobody's business."""
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(self.server.served.now() if timestamp is None else timestamp)
 
     def do_GET(self) -> None:
         self._answer(b"")

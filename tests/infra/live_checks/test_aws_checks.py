@@ -14,7 +14,7 @@ from infra.commands import smoke
 from infra.commands.endpoint import shared
 from infra.endpoint.deletion import delete
 from infra.live_checks.aws_checks import AWS_CHECKS, UNCHECKED
-from infra.live_checks.aws_site import NONSENSE, PICTURE
+from infra.live_checks.aws_site import NONSENSE, PICTURE, aws_time
 from infra.live_checks.check import State
 from infra.live_checks.runner import Run, chosen, run_checks
 from infra.local.sagemaker.rules import ASSUMPTIONS, RULES, Sure
@@ -129,6 +129,15 @@ def test_ctrl_c_in_the_midst_gives_the_endpoint_back(
     assert done.findings[0].verdict.state is State.INTERRUPTED
     assert not done.is_whole
     assert left(deployed) == before
+
+
+def test_checks_go_by_the_clock_of_aws(deployed: Deployed):
+    """That of the machine may be off, and schedules and metrics are AWS's."""
+    region = deployed.account.stand.region
+    deployed.account.stand.advance(3600)
+    before = int(region.now())
+
+    assert before <= aws_time(deployed.account) <= region.now()
 
 
 def test_every_assumption_of_the_rule_tables_has_a_check_or_a_reason():
