@@ -11,9 +11,8 @@ from bot.domain.times import DAY, MINUTE, Times
 from bot.domain.transitions import apply, is_open, is_unresolved
 from bot.ports import Index
 from bot.services import rows
-from bot.services.control import hint
 from bot.services.core import Core
-from bot.services.rows import Overtaken, tokened
+from bot.services.rows import Overtaken, hint, tokened
 from infra.operating.errors import NoSuchJob, WrongMoment
 
 FAR = 400 * DAY
