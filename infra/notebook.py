@@ -17,8 +17,9 @@ CELLS = (
         f"""# The endpoint, step by step
 
 Makes the SageMaker endpoint of a stage, draws with it, changes it and takes it away. It runs by itself in
-SageMaker Studio: role and region come from the session, the bucket from the stage, which is deployed first
-(`imagine deploy`). Where SageMaker may not take the session's role, the endpoint gets one of its own.
+SageMaker Studio: role, region and bucket come from the session, as SageMaker's own SDK takes them. Where the
+stage is deployed (`imagine deploy`) its bucket comes first: the bot looks for pictures there. Where
+SageMaker may not take the session's role, the endpoint gets one of its own.
 
 {STAND_IN}""",
     ),
@@ -45,15 +46,18 @@ from infra.endpoint.studio import studio_session
 
 STAGE = os.environ.get("IMAGINE_STAGE", "dev")
 session = boto3.Session()
-here = studio_session(AwsClients(), stage=STAGE)
-print("region", here.region, "stage", STAGE, "bucket", here.bucket)
+here = studio_session(AwsClients(region=session.region_name), stage=STAGE)
+WHERE = ["--stage", STAGE, "--region", here.region]
+print("region", here.region)
+print("bucket", here.bucket, "of the stage" if here.deployed else "of the session")
 print("role", here.role or "made by apply")""",
     ),
     (
         "markdown",
         """## Create
 
-The trial needs no GPU and no model. For the real thing write `model = "s3://…/"` in place of the profile.""",
+The trial needs no GPU and no model, only the small image (`imagine image push --engine embedded`). For the
+real thing write `model = "s3://…/"` in place of the profile.""",
     ),
     (
         "code",
@@ -61,13 +65,13 @@ The trial needs no GPU and no model. For the real thing write `model = "s3://…
 
 if not Path("endpoint.toml").exists():
     Path("endpoint.toml").write_text('profile = "trial"\\n' + here.settings)
-assert imagine(["endpoint", "apply", "--stage", STAGE, "--yes"]) == 0""",
+assert imagine(["endpoint", "apply", *WHERE, "--yes"]) == 0""",
     ),
     ("markdown", "## Test with pictures"),
     (
         "code",
         """words = ["test", "a red apple", "-o", "apple.png"]
-assert imagine(["endpoint", *words, "--stage", STAGE, "--yes"]) == 0
+assert imagine(["endpoint", *words, *WHERE, "--yes"]) == 0
 
 from PIL import Image
 
@@ -118,11 +122,11 @@ A change of `endpoint.toml`, a picture to prove it, and the former endpoint agai
         "code",
         """with Path("endpoint.toml").open("a") as file:
     file.write("[scaling]\\nidle_minutes = 5\\n")
-assert imagine(["endpoint", "update", "--stage", STAGE, "--yes"]) == 0
-assert imagine(["endpoint", "status", "--stage", STAGE]) == 0""",
+assert imagine(["endpoint", "update", *WHERE, "--yes"]) == 0
+assert imagine(["endpoint", "status", *WHERE]) == 0""",
     ),
     ("markdown", "## Delete\n\nSays what goes, and what stays and goes on billing."),
-    ("code", """assert imagine(["endpoint", "delete", "--stage", STAGE, "--yes"]) == 0"""),
+    ("code", """assert imagine(["endpoint", "delete", *WHERE, "--yes"]) == 0"""),
 )
 
 

@@ -32,6 +32,13 @@ STAYS = (
 )
 """What `delete` leaves, and whose it is to remove."""
 
+ALONE = (
+    *STAYS[:2],
+    "results in the bucket that endpoint.toml names, for ever",
+    STAYS[3],
+)
+"""The same for an endpoint without a deployed stage."""
+
 FREE = "roles and project of trainings and image builds (imagine endpoint delete --all)"
 """What `delete` leaves without `everything`."""
 

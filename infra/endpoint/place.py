@@ -1,7 +1,7 @@
 """Where an endpoint belongs: stage, account, region, and what the deployed stack has that it needs."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,14 +15,19 @@ VARIANT = "AllTraffic"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """One stage in one account. `bucket` and `error_topic` come from the stack's outputs."""
+    """One stage in one account. `bucket` and `error_topic` come from the stack's outputs.
+
+    An endpoint may also stand by itself, without a deployed stage: then there is no topic, and everything
+    lies below `prefix` of a bucket that others use too.
+    """
 
     stage: str
     account: str
     region: str
     partition: str
     bucket: str
-    error_topic: str
+    error_topic: str = ""
+    prefix: str = ""
 
     @property
     def name(self) -> str:
@@ -41,11 +46,11 @@ class Place:
 
     @property
     def outputs(self) -> str:
-        return f"s3://{self.bucket}/out/"
+        return f"s3://{self.bucket}/{self.prefix}out/"
 
     @property
     def failures(self) -> str:
-        return f"s3://{self.bucket}/failed/"
+        return f"s3://{self.bucket}/{self.prefix}failed/"
 
 
 def endpoint_name(stage: str) -> str:
@@ -55,20 +60,29 @@ def endpoint_name(stage: str) -> str:
     return f"imagine-{stage}"
 
 
-def find_place(clients: AwsClients, *, stage: str) -> Place:
-    """Ask AWS who we are and what is deployed; two calls. Raises NotDeployed, EndpointError."""
-    endpoint_name(stage)
+def find_place(clients: AwsClients, *, stage: str, otherwise: str | None = None) -> Place:
+    """Ask AWS who we are and what is deployed; two calls. Raises NotDeployed, EndpointError.
+
+    `otherwise`: the bucket of an endpoint that stands by itself, taken where the stage is not deployed.
+    """
+    name = endpoint_name(stage)
     identity = clients["sts"].get_caller_identity()
-    outputs = _outputs(clients["cloudformation"], f"imagine-{stage}", stage)
+    alone = Place(
+        stage=stage,
+        account=identity["Account"],
+        region=clients.region,
+        partition=identity["Arn"].split(":")[1],
+        bucket=otherwise or "",
+        prefix=f"{name}/",
+    )
     try:
-        return Place(
-            stage=stage,
-            account=identity["Account"],
-            region=clients.region,
-            partition=identity["Arn"].split(":")[1],
-            bucket=outputs["PicturesBucket"],
-            error_topic=outputs["ErrorTopic"],
-        )
+        outputs = _outputs(clients["cloudformation"], name, stage)
+    except NotDeployed:
+        if otherwise is None:
+            raise
+        return alone
+    try:
+        return replace(alone, bucket=outputs["PicturesBucket"], error_topic=outputs["ErrorTopic"], prefix="")
     except KeyError as missing:
         raise NotDeployed(
             f"the stack imagine-{stage} has no output {missing}; run imagine deploy --stage {stage} again"

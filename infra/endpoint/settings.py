@@ -5,6 +5,7 @@ Defaults are those of research on peers (suggested defaults): one drawing at a t
 an hour to start, from zero to two instances of the first type that is to be had.
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ GPU_TYPES = ("ml.g6.xlarge", "ml.g5.xlarge", "ml.g4dn.xlarge")
 TRIAL_TYPES = ("ml.c6i.xlarge",)
 GPU_AMI = "al2023-ami-sagemaker-inference-gpu-4-1"
 """NVIDIA driver 580 with CUDA 13, which the image's torch is built for; SageMaker's default is far older."""
+
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 Value = TypeVar("Value")
 
@@ -61,6 +64,7 @@ class EndpointSettings:
     role_path: str = "/"
     permissions_boundary: str = ""
     kms_key: str = ""
+    bucket: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -156,6 +160,13 @@ def _model(key: str, value: Any) -> str:
     return text
 
 
+def _bucket(key: str, value: Any) -> str:
+    text = _text(key, value)
+    if text and not BUCKET.fullmatch(text):
+        raise SettingsError(key, f"must be a bucket's name without s3:// and without a path, not {text!r}")
+    return text
+
+
 def _image(key: str, value: Any) -> str:
     text = _text(key, value)
     if text and "@sha256:" not in text:
@@ -227,6 +238,7 @@ KEYS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "role.path": ("role_path", _path),
     "role.permissions_boundary": ("permissions_boundary", _beginning("arn:")),
     "kms_key": ("kms_key", _text),
+    "bucket": ("bucket", _bucket),
     "environment": ("environment", _texts),
     "tags": ("tags", _texts),
 }
@@ -255,6 +267,7 @@ MEANINGS: Mapping[str, str] = {
     "role.path": "path of the role that is made",
     "role.permissions_boundary": "ARN of the boundary it gets",
     "kms_key": "key for results; empty uses S3's own",
+    "bucket": "where results go while the stage is not deployed; empty waits for `imagine deploy`",
     "environment": "table of settings for the container",
     "tags": "table of tags for everything that is made",
 }

@@ -46,11 +46,11 @@ class Wanted:
     def rights(self) -> Told:
         """What the endpoint may do, and nothing else. The container itself has no network."""
         bucket = f"arn:{self.place.partition}:s3:::{self.place.bucket}"
+        ours = f"{bucket}/{self.place.prefix}"
         statements: list[Told] = [
-            allow(["s3:GetObject"], [f"{bucket}/in/*"]),
-            allow(["s3:PutObject", "s3:AbortMultipartUpload"], [f"{bucket}/out/*", f"{bucket}/failed/*"]),
+            allow(["s3:GetObject"], [f"{ours}in/*"]),
+            allow(["s3:PutObject", "s3:AbortMultipartUpload"], [f"{ours}out/*", f"{ours}failed/*"]),
             allow(["s3:ListBucket"], [bucket]),
-            allow(["sns:Publish"], [self.place.error_topic]),
             allow(["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], [self._logs]),
             allow(["ecr:GetAuthorizationToken"], ["*"]),
             allow(
@@ -58,6 +58,8 @@ class Wanted:
                 [self._repository],
             ),
         ]
+        if self.place.error_topic:
+            statements.append(allow(["sns:Publish"], [self.place.error_topic]))
         if self.settings.model:
             models, _, prefix = self.settings.model.removeprefix("s3://").partition("/")
             source = f"arn:{self.place.partition}:s3:::{models}"
@@ -91,8 +93,9 @@ class Wanted:
         output: dict[str, Any] = {
             "S3OutputPath": self.place.outputs,
             "S3FailurePath": self.place.failures,
-            "NotificationConfig": {"ErrorTopic": self.place.error_topic},
         }
+        if self.place.error_topic:
+            output["NotificationConfig"] = {"ErrorTopic": self.place.error_topic}
         if self.settings.kms_key:
             output["KmsKeyId"] = self.settings.kms_key
         return {

@@ -9,6 +9,7 @@ from bot.domain.instance_prices import price_of
 from infra.commands.endpoint.drawing import prove
 from infra.commands.endpoint.shared import Context, Parsers, add_options
 from infra.endpoint import deletion
+from infra.endpoint.place import find_place
 from infra.endpoint.plan import Action, Step, apply, clean, plan
 from infra.endpoint.preflight import check_buckets, preflight
 from infra.endpoint.update import update
@@ -82,12 +83,15 @@ def run_update(arguments: argparse.Namespace) -> int:
 def run_delete(arguments: argparse.Namespace) -> int:
     """Name what goes and what stays, ask, remove."""
     context = Context(arguments)
-    place = context.place
+    # What is removed needs no bucket, and the stack may have gone before its endpoint.
+    place = find_place(context.clients, stage=arguments.stage, otherwise="")
     everything: bool = arguments.all
     found = [removal.step for removal in deletion.removals(place, context.clients, everything=everything)]
     if not arguments.json:
         _show(found)
-        print("stays, and goes on billing:", *deletion.STAYS, sep="\n    ")
+        print(
+            "stays, and goes on billing:", *(deletion.STAYS if place.bucket else deletion.ALONE), sep="\n    "
+        )
     if not (arguments.json or everything):
         print("stays, and costs nothing:", deletion.FREE, sep="\n    ")
     if not found:

@@ -64,6 +64,12 @@ class Context:
         return find_place(self.clients, stage=self.arguments.stage)
 
     @cached_property
+    def hosting_place(self) -> Place:
+        """As `place`, or the bucket of endpoint.toml where the stage is not deployed. Raises NotDeployed."""
+        bucket = self.settings.bucket or None
+        return find_place(self.clients, stage=self.arguments.stage, otherwise=bucket)
+
+    @cached_property
     def settings(self) -> EndpointSettings:
         """Raises SettingsError."""
         return read_settings(getattr(self.arguments, "file", FILE))
@@ -71,7 +77,9 @@ class Context:
     def goal(self) -> Wanted:
         """What the file wants, with the image that was pushed last where it names none."""
         settings = self.settings
-        return Wanted(place=self.place, settings=settings, image=settings.image or self._newest_image())
+        return Wanted(
+            place=self.hosting_place, settings=settings, image=settings.image or self._newest_image()
+        )
 
     @cached_property
     def control(self) -> EndpointControl:

@@ -82,6 +82,7 @@ MISTAKES = [
     (MODEL + '[role]\npath = "/acme"', "role.path", "begin and end with /"),
     (MODEL + '[role]\npermissions_boundary = "x"', "role.permissions_boundary", "must begin with arn:"),
     (MODEL + "kms_key = 1", "kms_key", "must be a text"),
+    (MODEL + 'bucket = "s3://mine/out/"', "bucket", "must be a bucket's name without s3://"),
     (MODEL + "[environment]\nPNG_PARAMETERS = 1", "environment", "must be a table of texts"),
     (MODEL + "tags = []", "tags", "must be a table of texts"),
     ('profile = "trial"\n[instances]\nmax = 2', "instances.max", "the trial runs on one instance"),
