@@ -7,9 +7,12 @@ The hashed list is `requirements/<name>.txt`; an environment is made once and ke
 changes.
 """
 
+import fcntl
 import hashlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from infra.docs import ROOT
@@ -21,12 +24,22 @@ def environment(name: str, *, python: Path | str = sys.executable) -> Path:
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:16]
     home = ROOT / "build" / f"{name}-{digest}"
     programs = home / "bin"
-    if not (home / "complete").exists():
-        _run(python, "-m", "venv", "--clear", home)
-        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        _run(programs / "python", *install, "--require-hashes", "-r", requirements)
-        (home / "complete").touch()
+    with _turn(home):
+        if not (home / "complete").exists():
+            _run(python, "-m", "venv", "--clear", home)
+            install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+            _run(programs / "python", *install, "--require-hashes", "-r", requirements)
+            (home / "complete").touch()
     return programs
+
+
+@contextmanager
+def _turn(home: Path) -> Iterator[None]:
+    """Of processes that run side by side one makes it, and the others wait."""
+    home.parent.mkdir(exist_ok=True)
+    with home.with_name(f"{home.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _run(*command: Path | str) -> None:

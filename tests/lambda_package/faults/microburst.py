@@ -17,6 +17,7 @@ from infra.local.children import Child, Recipe, free_port
 from tests.lambda_package.tool_environments import environment
 
 READY_PATIENCE = 60.0
+LEAN = Path(__file__).parent / "lean_microburst.py"
 
 
 class Microburst:
@@ -25,7 +26,8 @@ class Microburst:
     def __init__(self, *, upstream: str, log: Path) -> None:
         port = str(free_port())
         self.url = f"http://127.0.0.1:{port}"
-        command = [str(environment("microburst") / "microburst"), "--host", "127.0.0.1", "--port", port]
+        program = [str(environment("microburst") / "python"), "-P", str(LEAN)]
+        command = [*program, "--host", "127.0.0.1", "--port", port]
         self._recipe = Recipe(
             name="microburst",
             command=[*command, "--upstream", upstream],

@@ -13,10 +13,6 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-import botocore.session
-from botocore.config import Config as ClientConfig
-from botocore.exceptions import BotoCoreError, ClientError
-
 from bot import bootstrap_aws
 from bot.bootstrap_aws import deployment
 from bot.functions.attempts import HandlerFailed
@@ -34,24 +30,16 @@ SECONDS = 90.0
 
 FAULTY_TIMES = dataclasses.replace(
     TIMES,
-    lease=8.0,
+    lease=12.0,
     sweep_every=0.5,
     audit_after=3600.0,
-    request_ttl=60.0,
-    invocation_timeout=5.0,
+    request_ttl=20.0,
+    invocation_timeout=20.0,
+    endpoint_patience=3600.0,
 )
-"""A lease outlives what a function may hang for, as on AWS: three calls of two seconds here. The last two are
-how long a submission is waited for that may never have arrived; SageMaker takes no shorter ones.
+"""A lease outlives what a function may hang for, as on AWS. `request_ttl` and `invocation_timeout` together
+are how long a submission is waited for that may never have arrived.
 """
-
-WARMED = {
-    "dynamodb": "list_tables",
-    "s3": "list_buckets",
-    "sqs": "list_queues",
-    "ssm": "describe_parameters",
-    "sagemaker": "list_endpoints",
-    "cloudwatch": "list_metrics",
-}
 
 Unpacked = Callable[[str], Path]
 
@@ -62,7 +50,6 @@ class PackedFunctions:
     """
 
     def __init__(self, unpacked: Unpacked, *, python: Path, environment: dict[str, str]) -> None:
-        self._ending = ExitStack()
         self._turns = {name: threading.Lock() for name in NAMES}
         self._running: dict[str, Function] = {}
         self._unpacked, self._python, self._environment = unpacked, python, environment
@@ -84,8 +71,16 @@ class PackedFunctions:
     def log(self) -> str:
         return "".join(function.log for function in self._running.values())
 
+    def start_anew(self, *names: str) -> None:
+        """End these processes and start new ones, which have read nothing yet: no secret, no setting."""
+        for name in names:
+            self._end(name)
+            with suppress(HandlerFailed):
+                getattr(self, name)({}, None)
+
     def close(self) -> None:
-        self._ending.close()
+        for name in NAMES:
+            self._end(name)
 
     def _started(self, name: str) -> Function:
         if name not in self._running:
@@ -93,8 +88,13 @@ class PackedFunctions:
             function = Function(
                 f"quick.{name}", folder=folder, python=self._python, environment=self._environment
             )
-            self._running[name] = self._ending.enter_context(function)
+            self._running[name] = function.__enter__()
         return self._running[name]
+
+    def _end(self, name: str) -> None:
+        with self._turns[name]:
+            if name in self._running:
+                self._running.pop(name).__exit__()
 
 
 class OnLoopback(OnAws):
@@ -116,7 +116,17 @@ class OnLoopback(OnAws):
         self.aws = self._wires.enter_context(Microburst(upstream=gateway, log=home / "aws.log"))
         runtime = Microburst(upstream=self._runtime.url, log=home / "sagemaker.log")
         self.sagemaker = self._wires.enter_context(runtime)
-        _warm_up(self.aws)
+
+    @property
+    def log(self) -> str:
+        return self.packed.log
+
+    def queue_depth(self) -> dict[str, str]:
+        """How many messages wait, are delayed and are being worked on."""
+        url, sqs = self._stack_settings["IMAGINE_QUEUE_URL"], self._cloud.clients["sqs"]
+        reply = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        told: dict[str, str] = reply["Attributes"]
+        return {name: count for name, count in told.items() if name.startswith("ApproximateNumber")}
 
     def close(self) -> None:
         super().close()
@@ -125,12 +135,9 @@ class OnLoopback(OnAws):
     def _build(self) -> None:
         reading = deployment("test", self._stack_settings, clients=self._cloud.clients)
         self._looking = bootstrap_aws.core_of(reading, sinks={})
-        packed = PackedFunctions(self._unpacked, python=self._python, environment=self._environment)
-        self._packed = packed
-        self._functions: Any = packed
-        for name in ("slack", "worker", "result"):  # warm, as five of them are on AWS at any busy time
-            with suppress(HandlerFailed):
-                getattr(packed, name)({}, None)
+        self.packed = PackedFunctions(self._unpacked, python=self._python, environment=self._environment)
+        self._functions: Any = self.packed
+        self.packed.start_anew("slack", "worker", "result")  # warm, as they are on AWS at any busy time
         self.sweep()
 
     def _end_processes(self) -> None:
@@ -158,19 +165,3 @@ class OnLoopback(OnAws):
     def _work_on(self, message: Any) -> None:
         with suppress(HandlerFailed):  # the message comes again
             super()._work_on(message)
-
-
-def _warm_up(wire: Microburst) -> None:
-    """A service's first request takes microburst seconds, in which it reads what AWS publishes of it."""
-    session = botocore.session.Session()
-    session.set_credentials("testing", "testing")
-    wire.rule(service="*", error={"code": "ThrottlingException"})
-    patient = ClientConfig(retries={"total_max_attempts": 1}, read_timeout=60)
-    for service, operation in WARMED.items():
-        client = session.create_client(
-            service, region_name=AWS["AWS_REGION"], endpoint_url=wire.url, config=patient
-        )
-        with suppress(ClientError, BotoCoreError):
-            getattr(client, operation)()
-        client.close()
-    wire.calm()

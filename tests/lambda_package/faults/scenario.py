@@ -1,21 +1,29 @@
-"""A fault on one operation, a person who asks for pictures meanwhile, and what must come of it."""
+"""Something goes wrong between the functions and a peer while a person asks for pictures, and what must come
+of it.
+"""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from bot.domain import messages
 from bot.domain.job import Job, Outcome
+from infra.local.slack.faults import FaultKind
+from infra.local.slack.testing import Shown
+from tests.lambda_package.faults.findings import findings
+from tests.lambda_package.faults.microburst import Microburst
 from tests.lambda_package.faults.on_loopback import OnLoopback
 from tests.scenarios.stack import Stack, has_ended
 
-PATIENCE = 150.0
-"""Seconds, twice the life of a submission that nobody knows of."""
+PATIENCE = 240.0
+"""Seconds, some lives of a submission that nobody knows of."""
 
 THROTTLED = {"error": {"code": "ThrottlingException", "status": 400}}
 BROKEN = {"error": {"code": "InternalServerError", "status": 500}}
 RESET = {"reset": True}
-SILENT = {"timeout_ms": 3000}
+SILENT = {"timeout_ms": 12_000}
 """Longer than a function waits."""
 
 REPLY_LOST = {"response": {"abort_bytes": 0}}
@@ -23,74 +31,177 @@ REPLY_LOST = {"response": {"abort_bytes": 0}}
 
 CUT_SHORT = {"response": {"truncate_frac": 0.5}}
 
+EVER = 1000
+"""Times."""
+
+Situation = Callable[[Stack], AbstractContextManager[None]]
+"""What else goes on. It is entered before the fault begins, and left when everybody has asked."""
+
+
+class Fault(Protocol):
+    """What goes wrong, for a while."""
+
+    @property
+    def situation(self) -> Situation: ...
+
+    @property
+    def spare_cards(self) -> int:
+        """How many cards may stay that are nobody's: Slack posted them and lost its answer."""
+        ...
+
+    def begin(self, world: Stack) -> None: ...
+
+    def end(self, world: Stack) -> None: ...
+
+    def fired(self, world: Stack) -> int:
+        """How often it has happened since it began."""
+        ...
+
+
+def quiet(_world: Stack) -> AbstractContextManager[None]:
+    """Nothing else goes on."""
+    return nullcontext()
+
+
+@contextmanager
+def admin_at_work(world: Stack) -> Iterator[None]:
+    """An admin pauses and resumes, each as often as it takes until it is confirmed."""
+    yield
+    _order(world, 'admin pause "one moment"', confirmed_by="with this reason")
+    _order(world, "admin resume", confirmed_by="Drawing goes on")
+
+
+def cold(*names: str) -> Situation:
+    """These functions have just started, and know no secret yet."""
+
+    def situation(world: Stack) -> AbstractContextManager[None]:
+        bot_of(world).packed.start_anew(*names)
+        return nullcontext()
+
+    return situation
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """`wire` is the proxy by its name in the world; `times` is how often it happens before all is well."""
+class WireFault:
+    """microburst's; `wire` is the proxy by its name in the world, `times` how often before all is well."""
 
     service: str
     fault: Mapping[str, Any]
     operation: str | None = None
     times: int = 2
     wire: str = "aws"
+    situation: Situation = quiet
+    spare_cards: int = 0
 
-    @property
-    def rule(self) -> dict[str, Any]:
+    def begin(self, world: Stack) -> None:
         named = {} if self.operation is None else {"operation": self.operation}
-        return {"service": self.service, **named, "times": self.times, **self.fault}
+        self._wire(world).rule(service=self.service, **named, times=self.times, **self.fault)
+
+    def end(self, world: Stack) -> None:
+        self._wire(world).calm()
+
+    def fired(self, world: Stack) -> int:
+        return self._wire(world).fired()
+
+    def _wire(self, world: Stack) -> Microburst:
+        wire: Microburst = getattr(bot_of(world), self.wire)
+        return wire
 
     def __str__(self) -> str:
         ((kind, told),) = self.fault.items()
-        how = (
-            next(iter(told.values())) if kind == "error" else next(iter(told)) if kind == "response" else kind
-        )
-        return f"{self.service}.{self.operation or 'any'}-{how}"
+        how = next(iter(told.values())) if kind == "error" else kind
+        return f"{self.service}.{self.operation or 'any'}-{next(iter(told)) if kind == 'response' else how}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlackFault:
+    """The local Slack's own; `seconds` and `error` as its `Faults.plan` takes them."""
+
+    method: str
+    kind: FaultKind
+    times: int = 2
+    seconds: float | None = None
+    error: str | None = None
+    situation: Situation = quiet
+
+    @property
+    def spare_cards(self) -> int:
+        loses = self.kind not in (FaultKind.RATE_LIMITED, FaultKind.REFUSED, FaultKind.DROP_BEFORE)
+        return self.times if loses and self.method == "chat.postMessage" else 0
+
+    def begin(self, world: Stack) -> None:
+        world.slack.traffic.clear()
+        faults = world.slack.faults
+        faults.plan(self.method, self.kind, times=self.times, seconds=self.seconds, error=self.error)
+
+    def end(self, world: Stack) -> None:
+        world.slack.faults.clear()
+
+    def fired(self, world: Stack) -> int:
+        told = [exchange.error or "" for exchange in world.slack.traffic.all(self.method)]
+        return sum(1 for error in told if error.startswith("fault:"))
+
+    def __str__(self) -> str:
+        return f"slack.{self.method}-{self.kind}"
+
+
+def bot_of(world: Stack) -> OnLoopback:
+    """The world's bot, which has wires."""
+    assert isinstance(world.bot, OnLoopback)
+    return world.bot
 
 
 def ask_during(world: Stack, fault: Fault, *, commands: int = 2) -> list[Outcome | None]:
-    """Type `commands` while the wire is bad, and see each of them through to its end.
+    """Type `commands` while it goes wrong, and see each of them through to its end.
 
-    Returns the outcomes of those that were accepted. Raises AssertionError where the fault never fired,
-    where an accepted request has no card or no outcome or a second one, or where a card is nobody's.
+    Returns the outcomes of those that were accepted. Raises AssertionError, with what there is to see, where
+    the fault never happened, and where an accepted request has no outcome in sight or a second one.
     """
-    bot = world.bot
-    assert isinstance(bot, OnLoopback)
-    wire = getattr(bot, fault.wire)
-    cards_before, before = len(world.cards()), {job.id for job in bot.jobs()}
-    wire.rule(**fault.rule)
+    bot, cards_before = bot_of(world), len(world.cards())
+    before = {job.id for job in bot.jobs()}
+
+    def new() -> list[Job]:
+        return [job for job in bot.jobs() if job.id not in before]
+
     try:
-        first = zlib.crc32(
-            str(fault).encode()
-        )  # a line that somebody typed a moment ago would be asked about
-        taken = [_is_taken(world, seed=first + number) for number in range(commands)]
-        world.until(lambda: wire.fired() > 0 and len(_new(bot, before)) >= sum(taken), PATIENCE)
-        world.until(lambda: all(job.done_at for job in _new(bot, before)), PATIENCE)
+        with fault.situation(world):
+            fault.begin(world)
+            first = zlib.crc32(str(fault).encode())  # the same line twice would be asked about
+            taken = sum(_is_taken(world, seed=first + number) for number in range(commands))
+        world.until(lambda: len(new()) >= taken and all(job.done_at for job in new()), PATIENCE)
+        world.until(lambda: fault.fired(world) > 0, PATIENCE)
+        assert taken <= len(new()) <= commands
+        _check_cards(world, new(), world.cards()[cards_before:], spare=fault.spare_cards)
+    except (AssertionError, TimeoutError) as wrong:
+        seen = f"{fault} happened {fault.fired(world)} times"
+        raise AssertionError(f"{wrong}\n{seen}\n{findings(bot, new())}") from wrong
     finally:
-        wire.calm()
-    jobs = _new(bot, before)
-    assert wire.fired() > 0, f"{fault} never happened"
-    assert sum(taken) <= len(jobs) <= commands
-    assert len(world.cards()) - cards_before == len(jobs)
-    for job in jobs:
-        _has_one_visible_outcome(world, job)
-    return [job.final_outcome for job in jobs]
+        fault.end(world)
+    return [job.final_outcome for job in new()]
 
 
 def _is_taken(world: Stack, *, seed: int) -> bool:
-    """Whether the bot took it without a word; else it told the person that it did not, or may not have."""
+    """Whether the bot took it without a word; else its person is told that it did not, or may not have."""
     delivered = world.slack.command(f"/imagine a red fox --seed {seed % 2**31}")
-    assert delivered.ok or delivered.status == 503, delivered
     return delivered.ok and not delivered.body
 
 
-def _new(bot: OnLoopback, before: set[str]) -> list[Job]:
-    return [job for job in bot.jobs() if job.id not in before]
+def _order(world: Stack, line: str, *, confirmed_by: str) -> None:
+    def is_confirmed() -> bool:
+        before = len(world.told("robin"))
+        world.slack.command(f"/imagine {line}", user="robin")
+        return any(confirmed_by in told for told in world.told("robin")[before:])
+
+    world.until(is_confirmed, PATIENCE)
 
 
-def _has_one_visible_outcome(world: Stack, job: Job) -> None:
-    """One card, with a picture in its thread, or with a sentence and without one."""
-    (card,) = [card for card in world.cards() if card.ts == job.announced_ref]
-    assert has_ended(card), card
-    pictures = len(world.files(card))
-    assert pictures == (1 if job.final_outcome is Outcome.OK else 0), (job.final_outcome, card.words)
-    assert card.words
+def _check_cards(world: Stack, jobs: list[Job], cards: list[Shown], *, spare: int) -> None:
+    """One card a job, with a picture in its thread, or with a plain reason and without one."""
+    assert len(jobs) <= len(cards) <= len(jobs) + spare
+    assert sum(map(has_ended, cards)) == len(jobs)
+    for job in jobs:
+        (card,) = [card for card in cards if card.ts == job.announced_ref]
+        pictures, outcome = len(world.files(card)), job.final_outcome
+        assert outcome is not None
+        assert pictures == (1 if outcome is Outcome.OK else 0), (outcome, card.words)
+        assert outcome is Outcome.OK or messages.OUTCOMES[outcome] in card.words, (outcome, card.words)
