@@ -24,18 +24,17 @@ from infra.docs import ROOT
 from infra.doctor.checks import checks
 from infra.doctor.finding import examine
 from infra.doctor.sight import Sight
-from infra.endpoint.cost import idle_month
+from infra.endpoint.cost import idle_month, total
 from infra.endpoint.errors import EndpointError
 from infra.endpoint.place import endpoint_name
 from infra.endpoint.settings import FILE, read_settings
 from infra.operating.deployment import Address, Deployment, address_of, remember, remembered, subscribe
-from infra.operating.stack_settings import StackSettings
+from infra.operating.stack_settings import StackSettings, parameter_mistake
 
 STDERR = 2
 TEAM = re.compile(r"[TE][A-Z0-9]{2,20}")
 SUFFIX = re.compile(r"[a-z0-9][a-z0-9-]{1,30}[a-z0-9]")
 EMAIL = re.compile(r"[^\s@,;]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
-PARAM = re.compile(r"[A-Za-z][A-Za-z0-9]*=.*")
 
 
 class CannotDeploy(EndpointError):
@@ -91,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     context, given = Context(arguments), given_by(arguments, environment)
     earlier = Deployment() if arguments.dry_run and given.suffix and given.team else _earlier(context)
     deployment = check(given.over(earlier), earlier)
-    settings = StackSettings.of(read_settings(arguments.file, as_draft=True), stage=arguments.stage)
+    settings = _settings(arguments)
     command = command_for(deployment, settings, stage=arguments.stage, region=arguments.region, osls=_osls())
     if arguments.dry_run:
         print(shlex.join(command))
@@ -114,11 +113,21 @@ def run(arguments: argparse.Namespace) -> int:
     return _tell(context, deployment)
 
 
+def _settings(arguments: argparse.Namespace) -> StackSettings:
+    """Raises CannotDeploy for a file that was named and is not there: roles would lose their boundary."""
+    file: Path = arguments.file
+    if file != FILE and not file.exists():
+        raise CannotDeploy(f"there is no file {file}; leave --file out to take {FILE}")
+    return StackSettings.of(read_settings(file, as_draft=True), stage=arguments.stage)
+
+
 def given_by(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Deployment:
     """What the command line and the environment say. Raises CannotDeploy for what has another shape."""
     for words in arguments.param:
-        if not PARAM.fullmatch(words):
-            raise CannotDeploy(f"--param {words}: write name=value")
+        name, is_given, value = words.partition("=")
+        mistake = parameter_mistake(name, value) if is_given else "write name=value"
+        if mistake:
+            raise CannotDeploy(f"--param {words}: {mistake}")
     return Deployment(
         suffix=arguments.suffix or "",
         team=arguments.team or environment.get("SLACK_TEAM_ID", ""),
@@ -171,7 +180,7 @@ def _earlier(context: Context) -> Deployment:
 def _agree(context: Context) -> None:
     """Say the price; ask where somebody sits who can answer. It can be repeated and taken back."""
     arguments = context.arguments
-    month = sum(line.dollars for line in idle_month(models_gb=0.0))
+    month = total(idle_month(models_gb=0.0))
     context.tell(
         f"deploying stage {arguments.stage} to {arguments.region}; while nobody draws it costs about "
         f"${month:.2f} a month (imagine endpoint cost), and imagine remove takes it away"

@@ -27,7 +27,9 @@ def fill(group: argparse.ArgumentParser) -> None:
     listed.add_argument("--person", metavar="TENANT/USER", help="one person's, also those that are over")
     listed.add_argument("--state", choices=[state.value for state in State], help="only those in one state")
     listed.add_argument("--late", action="store_true", help="only those whose timer nobody has answered")
-    listed.add_argument("--limit", type=int, default=200, metavar="N", help="at most (default: %(default)s)")
+    listed.add_argument(
+        "--limit", type=_count, default=200, metavar="N", help="at most (default: %(default)s)"
+    )
     shown = verbs.add_parser("show", help="facts and timers of one job")
     retried = verbs.add_parser("retry", help="have a worker look at it now; changes no fact")
     failed = verbs.add_parser("fail", help="end an undecided job; its person is told")
@@ -96,6 +98,13 @@ def run_fail(arguments: argparse.Namespace) -> int:
         context.confirm(f"End job {arguments.id} as {arguments.outcome}? A drawing under way is discarded.")
         job = job_rows.fail(core, arguments.id, Outcome(arguments.outcome))
     return _finish(arguments, job, f"ended as {arguments.outcome}; its person is told")
+
+
+def _count(text: str) -> int:
+    """Raises ArgumentTypeError."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 @contextmanager

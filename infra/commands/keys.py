@@ -108,12 +108,23 @@ def _cells(arguments: argparse.Namespace) -> Iterator[Cells]:
         with _deployed(arguments.stage):
             yield DynamoCells(clients, table=endpoint_name(arguments.stage), ids=SecretIds())
         return
-    arguments.home.mkdir(parents=True, exist_ok=True)
-    database = Database(arguments.home / "jobs.sqlite")
+    database = _database(arguments.home, is_new=arguments.verb == "create")
     try:
         yield SqliteCells(database)
     finally:
         database.close()
+
+
+def _database(home: Path, *, is_new: bool) -> Database:
+    """Of one machine. Raises KeyRefused where there is none, or can be none."""
+    file = home / "jobs.sqlite"
+    if not is_new and not file.is_file():
+        raise KeyRefused(f"no bot has worked in {home}: there is no jobs.sqlite")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KeyRefused(f"--home {home} is no folder that can be written ({error.strerror})") from error
+    return Database(file)
 
 
 @contextmanager

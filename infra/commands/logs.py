@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import sys
 import time
 
 from infra.commands.endpoint.shared import Context, add_options
@@ -51,9 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
         else [group for group in groups if group.source != ENDPOINT]
     )
     reader = LogReader(clients, chosen, pattern=pattern)
-    lines = reader.follow(since=since, pause=time.sleep) if arguments.follow else reader.lines(since=since)
-    for line in lines:
+    if arguments.follow:
+        for line in reader.follow(since=since, pause=time.sleep):
+            _print(line, as_json=arguments.json)
+    found = reader.lines(since=since)
+    for line in found:
         _print(line, as_json=arguments.json)
+    if not found and not arguments.json:
+        print(f"no lines in the last {arguments.since}", file=sys.stderr)
     return 0
 
 

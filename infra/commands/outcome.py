@@ -3,12 +3,25 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ProfileNotFound,
+)
 
 from bot.domain.errors import BotError, ConfigError
 from model_packaging.errors import PackagingError
+
+HELP: Mapping[type[Exception], str] = {
+    NoCredentialsError: "run aws configure or aws sso login, or set AWS_PROFILE",
+    ProfileNotFound: "aws configure list-profiles names those there are",
+    EndpointConnectionError: "is there a network, and is the region's name right?",
+}
+"""What helps where botocore itself only says what is missing."""
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -34,7 +47,8 @@ def telling(name: str, run: Run) -> Run:
 def sentence_of(failed: Exception) -> str:
     """AWS's own refusals with the action that is missing and what grants it."""
     if not isinstance(failed, ClientError):
-        return str(failed)
+        fix = next((fix for kind, fix in HELP.items() if isinstance(failed, kind)), "")
+        return f"{failed}; {fix}" if fix else str(failed)
     error = failed.response["Error"]
     if error["Code"] in {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}:
         fix = "imagine iam deployer-policy prints what is needed"

@@ -20,7 +20,7 @@ def fill(group: argparse.ArgumentParser) -> None:
     verbs = group.add_subparsers(dest="verb", metavar="VERB", required=True)
     stored = verbs.add_parser("set", help="the value is typed hidden, or piped in")
     stored.add_argument("name", metavar="NAME", help=" or ".join(names()))
-    stored.add_argument("value", nargs="*", help=argparse.SUPPRESS)
+    stored.add_argument("value", nargs="*", default=[], help=argparse.SUPPRESS)
     stored.set_defaults(run=telling("secrets set", run_set))
     listed = verbs.add_parser("list", help="names and dates, no values")
     listed.set_defaults(run=telling("secrets list", run_list))

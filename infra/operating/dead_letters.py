@@ -88,10 +88,12 @@ class DeadLetters:
         self._stage = stage
 
     def queues(self) -> list[Queue]:
-        """Every dead-letter queue of the stage."""
+        """Every dead-letter queue of the stage. Raises NoSuchQueue where there is none."""
         prefix = f"imagine-{self._stage}-"
         pages = self._sqs.get_paginator("list_queues").paginate(QueueNamePrefix=f"{prefix}dead-")
         urls = [url for page in pages for url in page.get("QueueUrls", [])]
+        if not urls:
+            raise NoSuchQueue(f"stage {self._stage} has no dead-letter queues here: is the stage deployed?")
         return [
             Queue(name=url.rsplit("/", 1)[-1].removeprefix(prefix), url=url, count=self._count(url))
             for url in sorted(urls)
@@ -103,7 +105,7 @@ class DeadLetters:
         for queue in queues:
             if queue.name == name:
                 return queue
-        there = ", ".join(queue.name for queue in queues) or "none: is the stage deployed?"
+        there = ", ".join(queue.name for queue in queues)
         raise NoSuchQueue(f"there is no dead-letter queue {name}; there are {there}")
 
     def letters(self, queue: Queue) -> list[Letter]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from bot.aws.result_objects import job_id_in
 from bot.domain.errors import JobMoved
 from bot.domain.job import Job, Outcome, State, failure_prefix, output_key, state_of
 from bot.domain.steps import Step, next_step
@@ -13,7 +14,7 @@ from bot.ports import Index
 from bot.services import rows
 from bot.services.core import Core
 from bot.services.rows import Overtaken, hint, tokened
-from infra.operating.errors import NoSuchJob, WrongMoment
+from infra.operating.errors import NoSuchJob, OperatingError, WrongMoment
 
 FAR = 400 * DAY
 """Seconds ahead within which every timer lies."""
@@ -76,15 +77,21 @@ def under_way(core: Core, *, limit: int) -> list[Row]:
 
 
 def of_person(core: Core, person: str, *, limit: int) -> list[Row]:
-    """Also the jobs that are over, newest first. `person` is "tenant/user" as the rows have it."""
+    """Also the jobs that are over, newest first. `person` is "tenant/user" as the rows have it.
+
+    Raises OperatingError for anything else.
+    """
+    tenant, _, user = person.partition("/")
+    if not (tenant and user):
+        raise OperatingError(f"{person!r} names nobody; write TENANT/USER, as imagine jobs show has them")
     return [_row(core, job) for job in islice(_pages(core, Index.PERSON, partition=person), limit)]
 
 
 def job_row(core: Core, job_id: str) -> Job:
     """Raises NoSuchJob."""
-    job = core.jobs.get(job_id)
+    job = core.jobs.get(job_id) if job_id_in(job_id) == job_id else None
     if job is None:
-        raise NoSuchJob(f"there is no job {job_id!r}; imagine jobs list shows those under way")
+        raise NoSuchJob(f"there is no job {job_id[:40]!r}; imagine jobs list shows those under way")
     return job
 
 

@@ -53,7 +53,10 @@ def seconds_of(span: str) -> float:
 
 
 def groups_of(clients: ServiceClients, *, stage: str) -> list[Group]:
-    """Every log group of the stage, the functions' first."""
+    """Every log group of the stage, the functions' first. Raises NoSuchLog where there is none.
+
+    A group of the stage dev-2 begins like one of dev, but no function has a hyphen in its name.
+    """
     prefixes = {f"/aws/lambda/imagine-{stage}-": "", f"/aws/sagemaker/Endpoints/imagine-{stage}": ENDPOINT}
     found = []
     for prefix, source in prefixes.items():
@@ -62,8 +65,10 @@ def groups_of(clients: ServiceClients, *, stage: str) -> list[Group]:
         found += [
             Group(source=source or name.removeprefix(prefix), name=name)
             for name in names
-            if not source or name == prefix
+            if (name == prefix if source else name.removeprefix(prefix).isalpha())
         ]
+    if not found:
+        raise NoSuchLog(f"there is no log of stage {stage} here: is the stage deployed?")
     return found
 
 
@@ -72,8 +77,7 @@ def group_named(groups: list[Group], source: str) -> Group:
     for group in groups:
         if group.source == source:
             return group
-    there = ", ".join(group.source for group in groups) or "none: is the stage deployed?"
-    raise NoSuchLog(f"{source} has no log; there are {there}")
+    raise NoSuchLog(f"{source} has no log; there are {', '.join(group.source for group in groups)}")
 
 
 def pattern_of(*, request: str | None, job: str | None) -> str:

@@ -1,12 +1,25 @@
 """What endpoint.toml says of roles and tags, for the deployed stack as for the endpoint."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from infra.docs import ROOT
 from infra.endpoint.settings import EndpointSettings
+
+OPTIONS: Mapping[str, str] = {
+    "suffix": "--suffix",
+    "alarmEmail": "--alarm-email",
+}
+"""Parameters of serverless.yml that have an option of their own, which looks at what is given."""
+
+CHOICES: Mapping[str, tuple[str, ...]] = {"alarms": ("few", "many")}
+"""Parameters that mean nothing else, whatever is given."""
+
+_PARAMETER = re.compile(r"\$\{param:(\w+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +64,21 @@ class StackSettings:
         file = checkout / self.tags_file
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps({"service": "imagine", "stage": self.stage, **self.tags}))
+
+
+def parameters() -> frozenset[str]:
+    """Every parameter that serverless.yml and its parts read."""
+    files = (ROOT / "serverless.yml", *(ROOT / "infra" / "serverless").rglob("*.yml"))
+    return frozenset(name for file in files for name in _PARAMETER.findall(file.read_text(encoding="utf-8")))
+
+
+def parameter_mistake(name: str, value: str) -> str:
+    """What is wrong with a parameter that somebody gave, and the fix; empty for none."""
+    if name in OPTIONS:
+        return f"say {OPTIONS[name]} instead"
+    known = parameters()
+    if name not in known:
+        return f"serverless.yml has no such parameter; it has {', '.join(sorted(known - OPTIONS.keys()))}"
+    if value not in CHOICES.get(name, (value,)):
+        return f"it is {' or '.join(CHOICES[name])}"
+    return ""

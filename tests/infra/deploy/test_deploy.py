@@ -12,7 +12,7 @@ import pytest
 from infra import cli
 from infra.commands import deploy
 from infra.commands.endpoint import shared
-from infra.operating.stack_settings import StackSettings
+from infra.operating.stack_settings import CHOICES, OPTIONS, StackSettings, parameters
 from tests.infra.plain_account import PlainAccount
 
 OSLS = """#!/bin/sh
@@ -85,6 +85,11 @@ def test_it_deploys_the_stage_and_says_what_comes_next(checkout: Path, capsys: p
         (("--team", "nobody", "--suffix", "acme"), "add --team"),
         (("--team", "T0123456789", "--suffix", "acme", "--alarm-email", "me"), "no e-mail address"),
         (("--team", "T0123456789", "--suffix", "acme", "--param", "alarms"), "write name=value"),
+        (("--team", "T0123456789", "--suffix", "acme", "--param", "alarm=many"), "it has alarmKey, alarms"),
+        (("--team", "T0123456789", "--suffix", "acme", "--param", "alarms=all"), "it is few or many"),
+        (("--team", "T0123456789", "--suffix", "acme", "--param", "suffix=other"), "say --suffix instead"),
+        (("--team", "T0123456789", "--suffix", "acme", "--param", "alarmEmail=me"), "say --alarm-email"),
+        (("--team", "T0123456789", "--suffix", "acme", "--file", "nowhere.toml"), "no file nowhere.toml"),
         (("--team", "T0123456789", "--suffix", "acme", "--stage", "Prod"), "no stage name"),
     ],
 )
@@ -266,11 +271,5 @@ def test_a_dry_run_writes_no_file(checkout: Path, capsys: pytest.CaptureFixture[
 
 def test_every_parameter_that_the_command_gives_is_one_of_serverless_yml():
     settings = StackSettings(stage="dev", role_path="/acme/", boundary="arn:", tags={"team": "4711"})
-    read = set(re.findall(r"\$\{param:(\w+)", "".join(file.read_text() for file in described())))
 
-    assert {"suffix", "alarmEmail", *settings.params} <= read
-
-
-def described() -> list[Path]:
-    root = Path(__file__).parents[3]
-    return [root / "serverless.yml", *(root / "infra" / "serverless").rglob("*.yml")]
+    assert {*OPTIONS, *CHOICES, *settings.params} <= parameters()

@@ -80,11 +80,31 @@ def test_a_key_may_have_drawing_time_of_its_own(capsys, home):
     ],
 )
 def test_what_cannot_be_done_is_told_and_changes_nothing(capsys, home, words, sentence):
+    created(capsys, home)
+    before = typed(capsys, "list", "--home", home)
+
     status, out, err = typed(capsys, *words, "--home", home)
 
     assert (status, out) == (1, "")
     assert sentence in err
-    assert typed(capsys, "list", "--home", home)[1].startswith("no keys")
+    assert typed(capsys, "list", "--home", home) == before
+
+
+@pytest.mark.parametrize("words", [("list",), ("revoke", "x")])
+def test_a_folder_that_no_bot_knows_is_told_and_not_made(capsys, home, words):
+    status, _, err = typed(capsys, *words, "--home", home)
+
+    assert status == 1
+    assert "no bot has worked in" in err
+    assert not home.exists()
+
+
+def test_a_home_that_can_be_none_is_told(capsys, tmp_path):
+    (tmp_path / "file").touch()
+
+    status, _, err = typed(capsys, "create", "--name", "x", "--home", tmp_path / "file")
+    assert status == 1
+    assert "is no folder that can be written" in err
 
 
 @pytest.fixture

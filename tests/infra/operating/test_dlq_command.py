@@ -225,6 +225,8 @@ def test_an_event_of_somebody_else_s_function_is_not_sent_there(stage: PlainAcco
         (("redrive",), "say --yes"),
         (("redrive", "--queue", "dead-letters", "--yes"), "there are dead-events, dead-nudges"),
         (("list", "--queue", "dead-nudges", "--stage", "prod"), "is the stage deployed?"),
+        (("list", "--stage", "prod"), "is the stage deployed?"),
+        (("redrive", "--stage", "prod"), "is the stage deployed?"),
     ],
 )
 def test_what_cannot_be_done_is_said(

@@ -181,6 +181,27 @@ def test_a_job_that_is_not_there(place: Place, words: tuple[str, ...], capsys: p
     assert "imagine jobs list" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["", "../jobs", "x" * 3000])
+def test_what_is_no_job_s_id_is_not_looked_up(place: Place, name: str, capsys: pytest.CaptureFixture[str]):
+    assert place.imagine("show", name) == 1
+    assert len(capsys.readouterr().err) < 150
+
+
+@pytest.mark.parametrize("person", ["you", "/you", "T1/"])
+def test_half_a_person_is_told_how_one_is_written(
+    place: Place, person: str, capsys: pytest.CaptureFixture[str]
+):
+    assert place.imagine("list", "--person", person) == 1
+    assert "write TENANT/USER" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many"])
+def test_a_limit_is_a_number_from_one_on(limit: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        cli.main(["jobs", "list", f"--limit={limit}"])
+    assert "is no number from 1 on" in capsys.readouterr().err
+
+
 def test_a_job_in_a_worker_s_hand_is_left_alone(place: Place, capsys: pytest.CaptureFixture[str]):
     until = place.core.clock.now() + 90
     job = move(place, place.accept(), "wait", lease_owner="b:1", lease_until=until)

@@ -86,6 +86,7 @@ def test_for_programs_each_line_is_an_object(written: PlainAccount, capsys: pyte
         (("--since", "yesterday"), "write 30s, 10m, 2h or 1d"),
         (("--job", 'x" "y'), "is no id"),
         (("slack", "--stage", "prod"), "is the stage deployed?"),
+        (("--stage", "prod"), "is the stage deployed?"),
     ],
 )
 def test_what_cannot_be_read_is_said(
@@ -93,6 +94,19 @@ def test_what_cannot_be_read_is_said(
 ):
     assert cli.main(["logs", *words]) == 1
     assert told in capsys.readouterr().err
+
+
+def test_a_quiet_time_is_told(written: PlainAccount, capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["logs", "worker", "--since", "1s"]) == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "no lines in the last 1s\n")
+
+
+def test_a_stage_whose_name_goes_on_is_another(written: PlainAccount, capsys: pytest.CaptureFixture[str]):
+    write(written, "/aws/lambda/imagine-dev-2-slack", "not ours")
+
+    assert cli.main(["logs"]) == 0
+    assert "not ours" not in capsys.readouterr().out
 
 
 class Enough(Exception):

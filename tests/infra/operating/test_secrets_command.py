@@ -85,6 +85,12 @@ def test_what_is_no_secret_is_refused_and_not_repeated(
     assert account.calls == []
 
 
+def test_a_missing_name_is_all_that_is_asked_for(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        cli.main(["secrets", "set"])
+    assert capsys.readouterr().err.endswith("the following arguments are required: NAME\n")
+
+
 def told_of(run: Callable[[], int]) -> tuple[int, str]:
     """The exit status, and everything that was printed."""
     said = io.StringIO()
