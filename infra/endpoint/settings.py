@@ -264,11 +264,11 @@ MEANINGS: Mapping[str, str] = {
     "scaling.idle_minutes": "minutes without a drawing until the last one ends; 0 leaves it to the backlog",
     "logs.days": "how long the container's log is kept",
     "role.arn": "a role of yours for SageMaker; empty makes one with the least rights",
-    "role.path": "path of the role that is made",
-    "role.permissions_boundary": "ARN of the boundary it gets",
+    "role.path": "path of the roles that are made, the functions' too",
+    "role.permissions_boundary": "ARN of the boundary they get",
     "kms_key": "key for results; empty uses S3's own",
     "bucket": "where results go while the stage is not deployed; empty waits for `imagine deploy`",
     "environment": "table of settings for the container",
-    "tags": "table of tags for everything that is made",
+    "tags": "table of tags for everything that is made, the stack too",
 }
 """Key in the file: what it is, for the page."""
