@@ -79,6 +79,9 @@ def opened(file: SourceFile) -> Iterator[int]:
         _check_same(descriptor, file)
         yield descriptor
         _check_same(descriptor, file)
+    except Exception:
+        _check_same(descriptor, file)  # a file that changed is why all else failed
+        raise
     finally:
         os.close(descriptor)
 

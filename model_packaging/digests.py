@@ -13,7 +13,7 @@ from model_packaging.kinds import Kind
 from model_packaging.layout import folder_named
 
 MOST_HEADER_BYTES = 16 * 2**20
-STEP = 2**20
+STEP = 2**19
 """Bytes to read and hash at once: what a core's cache still holds is hashed half as fast again."""
 
 AUTOV3_KINDS = (Kind.LORA, Kind.EMBEDDING)
@@ -46,12 +46,19 @@ class Digesting:
         """Fill the buffer with the file's bytes from `start`; returns their CRC-32. Raises `Unreadable`."""
         crc32 = 0
         for at, length in spans(len(buffer), STEP):
-            step = buffer[at : at + length]
-            read_into(descriptor, step, start + at)
-            crc32 = isal_zlib.crc32(step, crc32)
-            if self._known is None:
-                self._hash(step, start + at)
+            crc32 = self._take(descriptor, buffer[at : at + length], start + at, crc32)
         self._crc32 = isal_zlib.crc32_combine(self._crc32, crc32, len(buffer))
+        return crc32
+
+    def skim(self, descriptor: int, start: int, length: int) -> int:
+        """The same for bytes that are wanted for nothing else: no more of them than a cache holds is kept.
+
+        Memory that was not touched lately would cost half as much again as hashing it.
+        """
+        crc32, room = 0, memoryview(bytearray(min(length, STEP)))
+        for at, size in spans(length, STEP):
+            crc32 = self._take(descriptor, room[:size], start + at, crc32)
+        self._crc32 = isal_zlib.crc32_combine(self._crc32, crc32, length)
         return crc32
 
     def finish(self) -> Digests:
@@ -62,6 +69,12 @@ class Digesting:
         if self._known.crc32 != self._crc32:
             raise Unreadable("changed", "a file is not what catalogue.json says of it; run it with --rehash")
         return self._known
+
+    def _take(self, descriptor: int, step: memoryview, start: int, crc32: int) -> int:
+        read_into(descriptor, step, start)
+        if self._known is None:
+            self._hash(step, start)
+        return int(isal_zlib.crc32(step, crc32))
 
     def _hash(self, step: memoryview, start: int) -> None:
         self._whole.update(step)

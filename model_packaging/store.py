@@ -14,6 +14,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from model_packaging.errors import StoreRefused
+from model_packaging.span import Span
 
 CRC32 = "CRC32"
 FULL = "FULL_OBJECT"
@@ -144,7 +145,7 @@ class Store:
             raise StoreRefused(f"{self.place}{key} ended early; run the same line again")
         return body
 
-    def put(self, key: str, body: bytes | bytearray, crc32: int, *, only_new: bool = False) -> None:
+    def put(self, key: str, body: bytes | Span, crc32: int, *, only_new: bool = False) -> None:
         """Write a whole object. `only_new` refuses one that is there already."""
         condition = {"IfNoneMatch": "*"} if only_new else {}
         with _told(f"write {self.place}{key}"):
@@ -171,7 +172,7 @@ class Store:
             )
         return str(begun["UploadId"])
 
-    def send_part(self, key: str, upload_id: str, number: int, crc32: int, body: bytes | bytearray) -> Part:
+    def send_part(self, key: str, upload_id: str, number: int, crc32: int, body: bytes | Span) -> Part:
         """S3 refuses a part that arrives with another checksum, and says which one it keeps."""
         with _told(f"write {self.place}{key}"):
             sent = self._client.upload_part(

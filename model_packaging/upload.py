@@ -1,7 +1,8 @@
 """Makes a release: files are sent straight from the folder, unchanged ones are copied inside S3.
 
-One thread reads and hashes each part, others send it. What was interrupted, by kill -9
-too, goes on from what S3 lists: there is no file of state, and every part is compared by checksum.
+One thread hashes part after part, others read it again and send it: that costs less than to hold it in memory
+meanwhile. What was interrupted, by kill -9 too, goes on from what S3 lists: there is no file of state, and
+every part is compared by checksum.
 """
 
 import functools
@@ -10,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from queue import SimpleQueue
 from typing import TypeVar
 
 from isal import isal_zlib
@@ -31,10 +31,14 @@ from model_packaging.releases import (
     new_name,
     unfinished_of,
 )
+from model_packaging.span import Span
 from model_packaging.store import Part, Store, Stored, Unfinished
 
 MIB = 2**20
 PART = 16 * MIB
+LARGE_PART = 32 * MIB
+FEWEST_PARTS = 64
+"""Below so many, the first and the last part would be sent alone for too long."""
 MOST_PARTS = 10_000
 COPY_LIMIT = 5 * 10**9
 COPY_PART = 512 * MIB
@@ -48,7 +52,7 @@ Describe = Callable[[SourceFile, Digests], ModelFile]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Memory is about (streams + 2) × part. Sizes in bytes; tests use small ones."""
+    """Sizes in bytes; tests use small ones. `part` is the least of a file's, and files up to it go in one."""
 
     streams: int = STREAMS
     part: int = PART
@@ -146,20 +150,14 @@ def make_release(
 
 
 def part_size(size: int, *, least: int = PART) -> int:
-    """Whole MiB so that a file has at most 10,000 parts. Raises `StoreRefused` above S3's 5 TiB."""
+    """Whole MiB so that a file has at most 10,000 parts, and a large one no more requests than it needs.
+
+    Raises `StoreRefused` above S3's 5 TiB.
+    """
     if size > LARGEST_FILE:
         raise StoreRefused(f"a file of {size:,} bytes is larger than the {LARGEST_FILE:,} that S3 takes")
-    needed = -(-size // MOST_PARTS)
-    return least if needed <= least else -(-needed // MIB) * MIB
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Piece:
-    """Some bytes of a file while they are sent. `buffer` holds them, or held them in front."""
-
-    body: bytes | bytearray
-    buffer: bytearray
-    crc32: int
+    wanted = max(-(-size // MOST_PARTS), min(size // FEWEST_PARTS, LARGE_PART))
+    return least if wanted <= least else -(-wanted // MIB) * MIB
 
 
 class _Making:
@@ -185,11 +183,8 @@ class _Making:
         self._on_progress = on_progress
         self._counting = threading.Lock()
         self._done = 0
-        self._size = max((part_size(file.size, least=settings.part) for file in plan.send), default=MIB)
-        # Fresh memory for each part would cost as much time as sending it.
-        self._buffers: SimpleQueue[bytearray] = SimpleQueue()
-        for _ in range(settings.streams + 2):
-            self._buffers.put(bytearray(self._size))
+        # Hashing stays a little ahead, so that what is sent is still in the page cache.
+        self._ahead = threading.Semaphore(settings.streams + 2)
         self._failed: list[BaseException] = []
         self._uploads = _by_key(store, f"{RELEASES}{name}/") if begun else {}
 
@@ -225,9 +220,9 @@ class _Making:
     def _send_small(
         self, file: SourceFile, descriptor: int, digesting: Digesting
     ) -> "tuple[Digests, Future[None]]":
-        key = key_of(self._name, file.path)
-        piece = self._piece(descriptor, (0, file.size), digesting)
-        put = self._streams.submit(self._in_turn, piece, lambda body: self._store.put(key, body, piece.crc32))
+        key, span = key_of(self._name, file.path), (0, file.size)
+        crc32 = self._hashed(descriptor, span, digesting)
+        put = self._streams.submit(self._in_turn, file, span, lambda body: self._store.put(key, body, crc32))
         return digesting.finish(), put
 
     def _compare(
@@ -235,17 +230,13 @@ class _Making:
     ) -> "tuple[Digests, Future[None]]":
         """An interrupted run has finished this object: if it is this file, it need not be sent again."""
         stored = self._store.head(key_of(self._name, file.path))
-        self._read_only(file, descriptor, digesting)
+        digesting.skim(descriptor, 0, file.size)
         digests = digesting.finish()
         if stored and (stored.size, stored.crc32) == (file.size, f"{digests.crc32:08x}"):
             self._progress(file.size)
             return digests, _ended()
         self._there = {path: one for path, one in self._there.items() if path != file.path}
         return self._send(file)
-
-    def _read_only(self, file: SourceFile, descriptor: int, digesting: Digesting) -> None:
-        for span in spans(file.size, self._size):
-            self._drop(self._piece(descriptor, span, digesting))
 
     def _begun(self, key: str) -> tuple[Unfinished, Mapping[int, Part]]:
         """The upload to go on with, or a new one."""
@@ -265,41 +256,35 @@ class _Making:
         size = part_size(file.size, least=self._settings.part)
         parts: list[Part | Future[Part]] = []
         for number, span in enumerate(spans(file.size, size), start=1):
-            piece = self._piece(descriptor, span, digesting)
+            crc32 = self._hashed(descriptor, span, digesting)
             held = there.get(number)
-            if held is not None and (held.size, held.crc32) == (len(piece.body), piece.crc32):
-                self._drop(piece)
+            if held is not None and (held.size, held.crc32) == (span[1], crc32):
+                self._ahead.release()
                 self._progress(held.size)
                 parts.append(held)
                 continue
-            send = functools.partial(self._store.send_part, begun.key, begun.upload_id, number, piece.crc32)
-            parts.append(self._streams.submit(self._in_turn, piece, send))
+            send = functools.partial(self._store.send_part, begun.key, begun.upload_id, number, crc32)
+            parts.append(self._streams.submit(self._in_turn, file, span, send))
         return parts
 
-    def _piece(self, descriptor: int, span: tuple[int, int], digesting: Digesting) -> _Piece:
-        """Read and hash this span once there is a buffer for it."""
-        start, length = span
-        buffer = self._buffers.get()
+    def _hashed(self, descriptor: int, span: tuple[int, int], digesting: Digesting) -> int:
+        """The CRC-32 of this span, once not too many before it are still to be sent."""
+        self._ahead.acquire()
         self._raise_failure()
-        content = memoryview(buffer)[:length]
-        crc32 = digesting.read(descriptor, content, start)
-        body = buffer if length == len(buffer) else bytes(content)
-        return _Piece(body=body, buffer=buffer, crc32=crc32)
+        return digesting.skim(descriptor, *span)
 
-    def _drop(self, piece: _Piece) -> None:
-        self._buffers.put(piece.buffer)
-
-    def _in_turn(self, piece: _Piece, send: Callable[[bytes | bytearray], Sent]) -> Sent:
-        """Send a piece; its buffer is free for another then."""
+    def _in_turn(self, file: SourceFile, span: tuple[int, int], send: Callable[[Span], Sent]) -> Sent:
+        """Send a span; another may be hashed then."""
         try:
-            sent = send(piece.body)
-            self._progress(len(piece.body))
+            with opened(file) as descriptor:
+                sent = send(Span(descriptor, *span))
+            self._progress(span[1])
             return sent
         except BaseException as error:
             self._failed.append(error)
             raise
         finally:
-            self._drop(piece)
+            self._ahead.release()
 
     def _complete(
         self, begun: Unfinished, parts: "Sequence[Part | Future[Part]]", size: int, crc32: int
