@@ -16,7 +16,7 @@ from bot.config import CLOUD_SETTINGS, SETTINGS, Setting
 from bot.domain.job import State
 from bot.domain.prompt.help import flags_markdown
 from bot.domain.transitions import TRANSITIONS, Transition
-from infra.endpoint.cost import drawing_month, idle_month
+from infra.endpoint.cost import drawing_month, idle_month, total, total_without_free
 from infra.endpoint.settings import KEYS, MEANINGS, PROFILES, EndpointSettings, Profile
 from infra.local.sagemaker.rules import ASSUMPTIONS, RULES
 from infra.notebook import FILE as NOTEBOOK
@@ -105,18 +105,22 @@ def endpoint_keys() -> str:
 def idle_cost() -> str:
     """A month without a drawing."""
     lines = idle_month()
-    rows = [(line.what, f"{line.dollars:.2f}") for line in lines]
-    return _table(("what", "US dollars"), [*rows, ("**in all**", f"**{sum(x.dollars for x in lines):.2f}**")])
+    rows = [(line.what, f"{line.dollars:.2f}", f"{line.waived:.2f}" if line.waived else "") for line in lines]
+    waived = total_without_free(lines) - total(lines)
+    return _table(
+        ("what", "US dollars", "free for good, and not counted"),
+        [*rows, ("**in all**", f"**{total(lines):.2f}**", f"{waived:.2f}")],
+    )
 
 
 def drawing_cost() -> str:
     """A small, a usual and a busy month."""
     rows = []
     for pictures, wakes in ((200, 20), (2000, 60), (20_000, 22)):
-        line, price = drawing_month(
+        line = drawing_month(
             EndpointSettings(), pictures=pictures, seconds=5.0, wakes=wakes, region="us-east-1"
         )
-        rows.append((line.what, f"{line.dollars:.2f}", price.basis))
+        rows.append((line.what, f"{line.dollars:.2f}", line.basis))
     return _table(("what", "US dollars", "prices"), rows)
 
 

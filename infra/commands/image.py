@@ -8,8 +8,9 @@ from pathlib import Path
 
 from infra.commands.endpoint.shared import Context, add_options
 from infra.commands.outcome import telling
+from infra.endpoint.rates import rate_of
 from infra.endpoint.settings import FILE, EndpointSettings, read_settings
-from infra.image.codebuild import DOLLARS_A_MINUTE, PRICE_BASIS, CodeBuild, Order
+from infra.image.codebuild import CodeBuild, Order
 from infra.image.engine import ContainerEngine, Daemon, find_engine
 from infra.image.errors import ImageError
 from infra.image.pushing import Pushed, Pusher, build, try_out
@@ -139,10 +140,10 @@ def _push_there(context: Context, wanted: Sequence[tuple[Source, str]]) -> list[
     registry, settings = Registry(context.clients), _settings(context)
     missing = [(source, name) for source, name in wanted if registry.find(name, source.tag) is None]
     if missing:
-        dollars = LONG_MINUTES * DOLLARS_A_MINUTE
+        price = rate_of("build_minute", region=context.clients.region, known=context.prices).of(LONG_MINUTES)
         context.confirm(
-            f"A build of about {LONG_MINUTES} minutes costs about ${dollars:.2f} ({PRICE_BASIS}), and the "
-            "image is not tried before it is pushed. Go on?"
+            f"A build of about {LONG_MINUTES} minutes costs {price}, and the image is not tried before it is "
+            "pushed. Go on?"
         )
         CodeBuild(
             clients=context.clients,

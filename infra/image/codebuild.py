@@ -17,8 +17,6 @@ from infra.image.recipe import Source
 from infra.role_policies import Told, allow, rights, trust
 
 MACHINE = "BUILD_GENERAL1_MEDIUM"
-DOLLARS_A_MINUTE = 0.01
-PRICE_BASIS = "CodeBuild general1.medium, us-east-1 price of 2026-08"
 MINUTES = 60
 LOOK_EVERY = 10.0
 POLICY = "imagine-image"

@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from infra import cli
-from infra.endpoint.cost import idle_month
+from infra.endpoint.cost import idle_month, total, total_without_free
 from infra.endpoint.settings import KEYS, MEANINGS, Profile, parse_settings
 from tests.docs.markdown import FENCE, ROOT, Page
 
@@ -37,4 +37,5 @@ def test_every_command_on_the_page_is_one_there_is(command: str, capsys: pytest.
 
 
 def test_the_idle_month_on_the_page_is_the_one_that_is_summed():
-    assert f"**{sum(line.dollars for line in idle_month()):.2f}**" in COST.text
+    assert f"**{total(idle_month()):.2f}**" in COST.text
+    assert f"${total_without_free(idle_month()):.2f}" in COST.text

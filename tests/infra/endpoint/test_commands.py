@@ -14,7 +14,7 @@ from PIL import Image
 from infra import cli
 from infra.commands.endpoint import shared
 from infra.commands.endpoint.drawing import in_terminal
-from infra.endpoint.cost import idle_month
+from infra.endpoint.cost import idle_month, total
 from tests.contracts.inference_stub import InferenceStub
 from tests.infra.endpoint.account import Account
 
@@ -39,7 +39,7 @@ def test_plan_apply_plan(imagine: Imagine, capsys: pytest.CaptureFixture[str]):
     assert imagine("plan", "--check") == 3
     planned = capsys.readouterr().out
     assert "+ endpoint         imagine-dev" in planned
-    assert "about $1.13 (us-east-1 prices of 2026-08) an hour" in planned
+    assert "about $1.13 (us-east-1 prices of 2026-08, our table) an hour" in planned
 
     assert imagine("apply", "--yes") == 0
     assert "done, 11 changes" in capsys.readouterr().out
@@ -222,7 +222,7 @@ def test_logs_are_those_of_the_container(
 
 
 def test_an_idle_month_is_two_dollars_at_most(capsys: pytest.CaptureFixture[str]):
-    assert sum(line.dollars for line in idle_month()) <= 2
+    assert total(idle_month()) <= 2
     assert cli.main(["endpoint", "cost"]) == 0
     shown = capsys.readouterr().out
     assert "models in S3, 10 GB" in shown
@@ -239,7 +239,7 @@ def test_todays_prices_are_kept_and_every_later_estimate_rests_on_them(
     }
     assert imagine("cost", "--refresh", "--pictures", "0", "--wakes", "4") == 0
     shown = capsys.readouterr().out
-    assert "2 prices of us-east-1 are in prices.json" in shown
+    assert "2 prices of instances in us-east-1 and 0 of 9 others are in prices.json" in shown
     assert "IMAGINE_DOLLARS_PER_HOUR=1.5" in shown
     assert "$   1.50  0 pictures of 5 s, 4 times woken: 1.0 h of ml.g6.xlarge" in shown
     assert "us-east-1 prices of 2027-01-15" in shown
@@ -251,11 +251,14 @@ def test_todays_prices_are_kept_and_every_later_estimate_rests_on_them(
         "region": "us-east-1",
         "day": "2027-01-15",
         "hourly": {"ml.g5.xlarge": 2.0, "ml.g6.xlarge": 1.5},
+        "rates": {},
     }
 
     imagine("apply", "--yes")
     assert imagine("warm", "2h") == 1
-    assert "That costs about $3.00 (us-east-1 prices of 2027-01-15)" in capsys.readouterr().err
+    assert (
+        "That costs about $3.00 (us-east-1 prices of 2027-01-15, AWS's price list)" in capsys.readouterr().err
+    )
 
 
 def test_without_the_price_api_the_table_stays_and_says_its_date(

@@ -99,10 +99,13 @@ def test_the_week_wraps():
 
 
 def test_a_price_says_what_it_rests_on():
-    assert price_of("ml.g6.xlarge", region="us-east-1").of(2) == "about $2.25 (us-east-1 prices of 2026-08)"
+    ours = price_of("ml.g6.xlarge", region="us-east-1").of(2)
+    assert ours == "about $2.25 (us-east-1 prices of 2026-08, our table)"
     assert "may differ" in price_of("ml.g6.xlarge", region="eu-central-1").of(1)
     known = LookedUp(region="eu-central-1", day="2026-11-28", hourly={"ml.g6.xlarge": 1.5})
     looked_up = price_of("ml.g6.xlarge", region="eu-central-1", known=known)
-    assert looked_up.of(2) == "about $3.00 (eu-central-1 prices of 2026-11-28)"
+    assert looked_up.of(2) == "about $3.00 (eu-central-1 prices of 2026-11-28, AWS's price list)"
     assert price_of("ml.g6.xlarge", region="us-east-1", known=known).hourly == 1.127, "of another region"
     assert "unknown amount" in price_of("ml.new.huge", region="us-east-1").of(1)
+    china = price_of("ml.g5.xlarge", region="cn-north-1").of(1)
+    assert china == "an unknown amount (cn-north-1 bills in yuan by a price list of its own)"
