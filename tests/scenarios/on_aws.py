@@ -42,6 +42,7 @@ from bot.slack.receiver import Response
 from bot.slack.web import SlackWeb
 from infra.local.sagemaker.container import Container
 from infra.local.sagemaker.endpoint import AsyncEndpoint, EndpointConfig
+from infra.local.sagemaker.faults import Faults
 from infra.local.sagemaker.runtime import SagemakerRuntime
 from infra.local.slack.testing import LocalSlack
 from tests.aws.cloud import Cloud
@@ -283,6 +284,11 @@ class OnAws(Looking):
         )
         self._runtime.endpoint.scale(status="InService")
         self.sweep()
+
+    @property
+    def endpoint_faults(self) -> Faults:
+        """Switches that make the endpoint misbehave."""
+        return self._runtime.endpoint.faults
 
     def set_up_scaling(self) -> Callable[[], int]:
         """`imagine endpoint apply` has registered the target; what is returned looks at its minimum."""
