@@ -7,7 +7,7 @@ UV_COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-versi
 	--no-emit-index-url --no-emit-find-links --no-header --override requirements/without-torch.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check lint types imports gates rehearse faults unit bench docs screenshots lock image-smoke clean browser-deps
+.PHONY: help demo test quick check lint types imports gates rehearse faults unit bench bench-load docs screenshots lock image-smoke clean browser-deps
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ unit: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp ## measure: accept path, delivery, sizes, and the quality of the demo model's pictures
 	@$(BIN)/python -m tests.benchmarks
+
+bench-load: $(VENV)/test.stamp .venv-rehearsal/rehearsal.stamp node_modules/.package-lock.json ## load on the service as deployed by make rehearse: acks, 200 commands (minutes)
+	@$(BIN)/python -m tests.benchmarks rehearsed_acks rehearsed_outcomes
 
 docs: $(VENV)/demo.stamp ## write the generated parts of the documents anew
 	@$(BIN)/python -m infra.docs

@@ -4,8 +4,8 @@ Both run out of accept.zip under AWS's runtime client, five warm processes each,
 AWS is a stub in another process. Nobody takes the nudges, as while dispatch is paused.
 """
 
-import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
 from bot.local.journal import ListJournal
 from bot.local.web_server import WebServer
@@ -24,7 +23,8 @@ from infra.function_python import runtime_python
 from tests.benchmarks.accept_aws import SETTINGS
 from tests.benchmarks.aws_stub import SECRET
 from tests.benchmarks.cold_import import ENVIRONMENT
-from tests.benchmarks.figures import single
+from tests.benchmarks.commands import at_a_rate
+from tests.benchmarks.figures import quantile, single
 from tests.lambda_package.runtime_api import Function
 from tests.lambda_package.tool_environments import environment
 from tests.scenarios.on_aws import _gateway_event
@@ -45,12 +45,11 @@ def main() -> None:
         p95 = {}
         for handler in ("echo.handler", "bot.handlers.slack"):
             with _served(handler, folder=folder, python=runtime, settings=settings) as url:
-                told = _k6(url)
-            p95[handler] = told["ack"]["p(95)"]
-            single(f"{handler}, ack, median", told["ack"]["med"], unit="ms")
+                told = at_a_rate(url, team="T1", channel="C1", secret=SECRET, seconds=SECONDS, run="1")
+            p95[handler] = quantile(told.milliseconds, 0.95)
+            single(f"{handler}, ack, median", statistics.median(told.milliseconds), unit="ms")
             single(f"{handler}, ack, p95", p95[handler], unit="ms")
-            for check in told["checks"]:
-                print(f"{handler}, {check['name']}: {check['passes']} of {check['passes'] + check['fails']}")
+            print(*(f"{handler}, {line}" for line in told.checks), sep="\n")
     single(
         "p95, ours / bare", p95["bot.handlers.slack"] / p95["echo.handler"], unit="", goal=f"goal <= {GOAL}"
     )
@@ -101,17 +100,6 @@ def _served(handler: str, *, folder: Path, python: Path, settings: Mapping[str, 
         server.start()
         ending.callback(server.close)
         yield f"{server.url}/slack/events"
-
-
-def _k6(url: str) -> dict[str, Any]:
-    told = {"URL": url, "SECRET": SECRET, "SECONDS": str(SECONDS), "TEAM": "T1", "CHANNEL": "C1", "RUN": "1"}
-    command = [environment("k6") / "k6", "run", "--quiet", "--no-usage-report", HERE / "deployed.js"]
-    ended = subprocess.run(
-        command, env={"PATH": os.environ["PATH"], **told}, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr[-2000:]
-    summary: dict[str, Any] = json.loads(ended.stdout)
-    return summary
 
 
 if __name__ == "__main__":

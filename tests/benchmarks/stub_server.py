@@ -14,19 +14,22 @@ from container.serving.process import bind, serve
 from container.serving.settings import Settings
 
 DRAWING_S = 2.0
+AT_ONCE = "at-once"
+"""The argument with which the picture is there already."""
 
 
 class Sleeping(PatternEngine):
-    """Draws the same noisy picture whatever is asked for, and takes exactly `DRAWING_S` for it."""
+    """Draws the same noisy picture whatever is asked for, and takes exactly `seconds` for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, seconds: float = DRAWING_S) -> None:
         super().__init__()
+        self._seconds = seconds
         self._picture = noisy_picture(1024, 1024)
 
     def generate(self, request: DrawRequest, *, on_step: OnStep) -> Drawing:
         picture = self._picture[: request.height, : request.width]
         if request.prompt:
-            until = time.perf_counter() + DRAWING_S
+            until = time.perf_counter() + self._seconds
             on_step(request.steps, request.steps)
             time.sleep(max(0.0, until - time.perf_counter()))
         return Drawing(
@@ -52,9 +55,10 @@ def noisy_picture(width: int, height: int, *, seed: int = 7) -> Picture:
 
 def main(arguments: list[str]) -> None:
     settings = Settings(image_check="check" in arguments)
+    engine = Sleeping(seconds=0.0 if AT_ONCE in arguments else DRAWING_S)
     with bind("127.0.0.1", 0) as listening:
         print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
-        serve(Sleeping(), listening=listening, settings=settings)
+        serve(engine, listening=listening, settings=settings)
 
 
 if __name__ == "__main__":
