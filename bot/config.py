@@ -1,7 +1,7 @@
 """Settings: the only reader of the environment.
 
-A setting comes from the environment, else from the settings file, else from its default, and keeps
-where it came from so that `imagine config show` can say so. Secrets never appear in a repr.
+A setting comes from the command line, else from the environment, else from the settings file, else from its
+default, and keeps where it came from so that `imagine config show` can say so. Secrets are in no repr.
 """
 
 import math
@@ -251,7 +251,7 @@ CLOUD_SETTINGS: tuple[Setting, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Value:
-    """A setting's value and its source: environment, file or default."""
+    """A setting's value and its source: command line, environment, file or default."""
 
     setting: Setting
     value: Any
@@ -308,20 +308,24 @@ def load(
     Raises ConfigError naming the setting, its source and the fix.
     """
     env = dict(os.environ) if environ is None else environ  # noqa: TID251  the one place that may
-    env = {**env, **(typed or {})}
     named = file or (Path(env[FILE_VARIABLE]) if env.get(FILE_VARIABLE) else None)
-    written = _read_file(named) if named is not None else {}
-    return Config({setting.name: _value(setting, env, written) for setting in SETTINGS})
+    sources = {
+        "the command line": typed or {},
+        "environment": env,
+        "file": _read_file(named) if named is not None else {},
+    }
+    return Config({setting.name: _value(setting, sources) for setting in SETTINGS})
 
 
 def load_deployed(environ: Mapping[str, str] | None = None) -> Config:
     """Every setting of the deployed service, from the environment or its default. Raises ConfigError."""
     env = dict(os.environ) if environ is None else environ  # noqa: TID251  the one place that may
-    return Config({setting.name: _value(setting, env, {}) for setting in (*SETTINGS, *CLOUD_SETTINGS)})
+    sources = {"environment": env}
+    return Config({setting.name: _value(setting, sources) for setting in (*SETTINGS, *CLOUD_SETTINGS)})
 
 
-def _value(setting: Setting, env: Mapping[str, str], written: Mapping[str, str]) -> Value:
-    text, source = _find(setting, env, written)
+def _value(setting: Setting, sources: "_Sources") -> Value:
+    text, source = _find(setting, sources)
     try:
         return Value(setting=setting, value=setting.read(text), source=source)
     except ValueError as error:
@@ -331,12 +335,15 @@ def _value(setting: Setting, env: Mapping[str, str], written: Mapping[str, str])
         ) from error
 
 
-def _find(setting: Setting, env: Mapping[str, str], written: Mapping[str, str]) -> tuple[str, str]:
-    if setting.name in env:
-        return env[setting.name], "environment"
-    if setting.name.lower() in written:
-        return written[setting.name.lower()], "file"
+def _find(setting: Setting, sources: "_Sources") -> tuple[str, str]:
+    for source, texts in sources.items():
+        if setting.name in texts:
+            return texts[setting.name], source
     return setting.default, "default"
+
+
+_Sources = Mapping[str, Mapping[str, str]]
+"""Texts by the setting's name, by where they stand; the first source that has a setting counts."""
 
 
 def _read_file(path: Path) -> Mapping[str, str]:
@@ -352,4 +359,4 @@ def _read_file(path: Path) -> Mapping[str, str]:
     unknown = sorted(table.keys() - known)
     if unknown:
         raise ConfigError(f"the settings file {path} has unknown settings: {', '.join(unknown)}")
-    return {key: str(value) for key, value in table.items()}
+    return {key.upper(): str(value) for key, value in table.items()}

@@ -87,7 +87,7 @@ def _endpoint(arguments: argparse.Namespace, home: Path) -> Iterator[str]:
 @contextmanager
 def _machine(settings: dict[str, str]) -> Iterator[Machine]:
     with open(os.devnull, "w", encoding="utf-8") as unheard:  # noqa: PTH123  a device, not a path of ours
-        machine = build_machine(config.load(settings), log=unheard)
+        machine = build_machine(config.load(typed=settings), log=unheard)
         machine.start()
         try:
             yield machine
@@ -148,7 +148,8 @@ def _explain(refused: PromptRefused, *, as_json: bool) -> int:
         print(json.dumps({"outcome": "refused", "problems": problems, "corrected": refusal.corrected}))
         return 2
     print("\n".join(f"imagine draw: {problem.message}" for problem in refusal.problems), file=sys.stderr)
-    print(caret_line(refusal), file=sys.stderr)
+    if refusal.typed:
+        print(caret_line(refusal), file=sys.stderr)
     if refusal.corrected:
         print(f'this works: imagine draw "{refusal.corrected}"', file=sys.stderr)
     return 2

@@ -224,6 +224,27 @@ def test_a_line_with_a_mistake_is_status_two_with_carets_and_the_line_that_works
     assert inference.engine.asked == []
 
 
+def test_draw_goes_by_the_settings_as_the_bot_does(draw, inference, monkeypatch, tmp_path, capsys):
+    (tmp_path / "blocked.txt").write_text("severed head\n")
+    monkeypatch.setenv("IMAGINE_BLOCKED_PHRASES", str(tmp_path / "blocked.txt"))
+
+    assert draw("a severed head") == 1
+    assert "severed head" in capsys.readouterr().err
+    assert inference.engine.asked == []
+
+
+def test_an_address_that_is_none_is_bad_usage_and_said_to_be_typed(tmp_path, capsys):
+    assert main(["draw", "a red fox", "-o", str(tmp_path), "--endpoint", "somewhere"]) == 2
+    assert "from the command line: 'somewhere' must start with http://" in capsys.readouterr().err
+
+
+def test_an_empty_line_is_told_without_a_caret_under_nothing(tmp_path, capsys):
+    assert main(["draw", "", "-o", str(tmp_path), "--endpoint", "http://127.0.0.1:9"]) == 2
+    told = capsys.readouterr().err
+    assert "no words to draw" in told
+    assert "^" not in told
+
+
 def test_draw_starts_and_ends_an_inference_server_of_its_own(tmp_path, capsys):
     line = "a red fox --width 64 --height 64 --steps 2"
 

@@ -43,6 +43,14 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(writte
     assert loaded.values["IMAGINE_WINDOW"].source == "default"
 
 
+def test_what_was_typed_wins_over_the_environment_and_says_so(written):
+    file = written("imagine_steps = 10")
+
+    loaded = config.load({"IMAGINE_STEPS": "40"}, file=file, typed={"IMAGINE_STEPS": "7"})
+
+    assert (loaded["IMAGINE_STEPS"], loaded.values["IMAGINE_STEPS"].source) == (7, "the command line")
+
+
 def test_the_environment_can_name_the_file(written):
     loaded = config.load({"IMAGINE_CONFIG": str(written("imagine_window = 7"))})
 
