@@ -23,7 +23,7 @@ from tests.aws.wire import Wire, nobody_there, reset, silent
 from tests.contracts.inference_stub import InferenceStub, running_stub
 from tests.unit.slack.scripted_peer import Peer, reply
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 JOB = "a" * 26
 OUTPUT = f"out/T01/{JOB}.out"
 AS_EXPECTED = {

@@ -381,7 +381,7 @@ def slack():
 def web(account, slack):
     token = account.parameter("token")
     account.put_parameter(token, "xoxb-old")
-    client = SlackWeb(tokens=StoredToken(account.secrets(token), token), base_url=slack.url, timeout=2)
+    client = SlackWeb(tokens=StoredToken(account.secrets(token), token), base_url=slack.url, timeout=60)
     yield client
     client.close()
 

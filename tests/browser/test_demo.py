@@ -22,14 +22,11 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from infra.local.children import free_port
-from tests.browser.conftest import PHONE, WIDE
+from tests.browser.conftest import PATIENCE, PHONE, WIDE
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).parents[2]
-DRAWN = 30_000
-"""Milliseconds a picture may take on a busy machine."""
-expect.set_options(timeout=DRAWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +56,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     assert "/imagine a red apple" in told
     yield Demo(url=f"http://127.0.0.1:{port}", home=home)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
+    assert process.wait(90) == 0
     process.stdout.close()
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}")
@@ -68,7 +65,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 @pytest.fixture
 def page(chromium: Browser, demo: Demo) -> Iterator[Page]:
     context = chromium.new_context(viewport=WIDE, reduced_motion="reduce")
-    context.set_default_timeout(DRAWN)
+    context.set_default_timeout(PATIENCE)
     tab = context.new_page()
     tab.goto(demo.url)
     yield tab
@@ -122,7 +119,7 @@ def test_vary_and_reroll_draw_something_else_in_the_same_thread(page: Page, demo
 
     for number, control in enumerate(("vary", "reroll"), start=1):
         press(card, control)
-        expect(thread.locator("[data-file-id] img")).to_have_count(1 + number, timeout=DRAWN)
+        expect(thread.locator("[data-file-id] img")).to_have_count(1 + number)
 
     shown = [pixels_of(page, image) for image in thread.locator("[data-file-id] img").all()]
     far = [rms(first, picture) for picture in shown]
@@ -138,10 +135,7 @@ def test_a_waiting_job_can_be_cancelled(page: Page) -> None:
 
     expect(card).to_contain_text("Cancelled")
     expect(card.locator("img")).to_have_count(0)
-    for number in range(2):
-        other = card_of(page, f"a blue whale number {number}")
-        if other.locator("[data-action-id=cancel]").count():
-            press(other, "cancel")
+    send(page, "/imagine cancel all")
 
 
 def test_a_picture_can_be_deleted(page: Page, demo: Demo) -> None:
@@ -195,7 +189,7 @@ def imagine(page: Page, line: str) -> Locator:
     """Type the line, wait for the picture on its card."""
     send(page, f"/imagine {line}")
     card = card_of(page, line.split(" --", maxsplit=1)[0])
-    expect(card.locator("[data-action-id=reroll]")).to_be_visible(timeout=DRAWN)
+    expect(card.locator("[data-action-id=reroll]")).to_be_visible()
     return card
 
 
@@ -240,7 +234,7 @@ def rms(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.sqrt(np.mean((one.astype(float) - other.astype(float)) ** 2)))
 
 
-def wait_until(holds: Callable[[], bool], *, seconds: float = 10) -> None:
+def wait_until(holds: Callable[[], bool], *, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it never came true"

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, WebSocke
 
 from infra.local.slack.testing import LocalSlack, ThreadedBot
 from infra.local.slack.workspace import Channel
-from tests.browser.conftest import PHONE, WIDE
+from tests.browser.conftest import PATIENCE, PHONE, WIDE
 
 pytestmark = pytest.mark.browser
 
@@ -97,7 +97,7 @@ class Room:
 @pytest.fixture(scope="module")
 def browser(chromium: Browser) -> Iterator[BrowserContext]:
     context = chromium.new_context(viewport=WIDE, reduced_motion="reduce")
-    context.set_default_timeout(8000)
+    context.set_default_timeout(PATIENCE)
     yield context
     context.close()
 
@@ -397,7 +397,9 @@ def test_typing_a_slash_offers_the_command_with_its_usage(bot: Bot, page: Page) 
     with page.expect_response("**/page/send"):
         composer.press("Enter")
     assert [form["text"] for form in bot.told] == ["a &lt;b&gt; fox"]
-    expect(page.get_by_test_id("delivery")).to_contain_text(re.compile(r"Imagine answered in \d+ ms"))
+    expect(page.get_by_test_id("delivery")).to_contain_text(
+        re.compile(r"Imagine (answered in|took) [\d.]+ m?s")
+    )
     expect(page.get_by_test_id("message")).to_have_count(0)
 
 
@@ -465,17 +467,25 @@ def test_what_was_missed_while_the_socket_was_down_is_caught_up(
     room: Room, browser: BrowserContext, troubles: list[str]
 ) -> None:
     sockets: list[WebSocketRoute] = []
+    down: list[bool] = []
 
     def carry(socket: WebSocketRoute) -> None:
+        if down:
+            socket.close()
+            return
         socket.connect_to_server()
         sockets.append(socket)
 
     page = browser.new_page()
     page.route_web_socket(re.compile("/page/live"), carry)
     visit(page, room)
+    while not sockets:
+        page.wait_for_timeout(10)
+    down.append(True)
     sockets[0].close()
     expect(page.get_by_test_id("connection")).to_be_visible()
     ts = room.post("while you were away")
+    down.clear()
     expect(row(page, ts)).to_be_visible()
     expect(page.get_by_test_id("connection")).to_be_hidden()
     assert troubles == []

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Reply = tuple[int, bytes]
+HELD_AT_MOST = 250.0
 
 
 class InferenceStub:
@@ -27,7 +28,7 @@ class InferenceStub:
     def draw(self, inference_id: str, body: bytes) -> Reply:
         self.invocations.append((inference_id, body))
         self.started.release()
-        if not self.gate.wait(20):
+        if not self.gate.wait(HELD_AT_MOST):
             return 500, b"the test never opened the gate"
         return self.answer(body)
 

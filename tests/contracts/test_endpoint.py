@@ -21,7 +21,7 @@ from bot.ports import Endpoint, Fate, Objects, Submission, Warmth
 from tests.aws.async_endpoint import running_endpoint
 from tests.contracts.inference_stub import InferenceStub, running_stub
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 @dataclass(kw_only=True)
@@ -45,7 +45,7 @@ def stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
 def http_stand(_request: pytest.FixtureRequest, container: InferenceStub) -> Iterator[Stand]:
     objects, settled = MemoryObjects(), queue.Queue[str]()
     endpoint = HttpEndpoint(
-        InferenceServer(container.url),
+        InferenceServer(container.url, impatience=PATIENCE),
         objects=objects,
         on_settled=settled.put,
         clock=SystemClock(),

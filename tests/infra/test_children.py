@@ -50,9 +50,9 @@ def start(tmp_path: Path) -> Iterator[StartChild]:
 
 
 def eventually(look: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not look():
-        assert time.monotonic() < deadline, "not within 10 s"
+        assert time.monotonic() < deadline, "not within 60 s"
         time.sleep(0.01)
 
 
@@ -69,7 +69,7 @@ def is_alive(pid: int) -> bool:
 def test_a_child_is_ready_once_it_answers_and_gone_once_it_is_stopped(start: StartChild):
     port = free_port()
     child = start(SERVER, str(port), port=port)
-    child.wait_ready(patience=20)
+    child.wait_ready(patience=60)
 
     assert answers(f"http://127.0.0.1:{port}/")
     child.stop()
@@ -80,7 +80,7 @@ def test_a_child_that_ends_at_once_is_told_with_its_last_lines(start: StartChild
     child = start("import sys; sys.exit('no model in this folder')")
 
     with pytest.raises(ChildFailed, match=r"helper ended with status 1\n.*no model in this folder"):
-        child.wait_ready(patience=20)
+        child.wait_ready(patience=60)
 
 
 def test_a_child_that_never_answers_is_told(start: StartChild):

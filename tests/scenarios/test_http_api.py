@@ -30,7 +30,7 @@ class Client:
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         sent = {"authorization": f"Bearer {self.key.token}", **named}
-        return httpx.request(method, f"{self.stack.bot.api_url}{path}", json=body, headers=sent, timeout=20)
+        return httpx.request(method, f"{self.stack.bot.api_url}{path}", json=body, headers=sent, timeout=60)
 
     def create(self, body: Mapping[str, Any], path: str = "/v1/generations", **headers: str) -> str:
         """The address of a generation that was taken."""

@@ -46,9 +46,9 @@ def test_info_tells_ones_own_day_and_open_jobs(stack: Stack):
     stack.card()
     (job,) = stack.bot.jobs()
 
+    stack.until(lambda: "awake" in said(stack, "info"))
     told = said(stack, "info")
     assert "of 60 min" in told
-    assert "awake" in told
     assert job.id[:8] in told
     assert job.id[:8] not in said(stack, "info", user="robin")
     stack.engine.release()

@@ -53,7 +53,7 @@ def live(slack: LocalSlack, browser: httpx.Client) -> Iterator[ClientConnection]
 
 
 def event(socket: ClientConnection) -> dict[str, Any]:
-    received: dict[str, Any] = json.loads(socket.recv(timeout=5))
+    received: dict[str, Any] = json.loads(socket.recv(timeout=60))
     return received
 
 

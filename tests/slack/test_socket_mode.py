@@ -55,7 +55,7 @@ def acknowledging(slack: LocalSlack, answer: dict[str, Any] | None = None) -> It
         reading = pool.submit(acknowledge_all, connection, envelopes, answer)
         yield envelopes
         connection.close()
-        reading.result(timeout=5)
+        reading.result(timeout=60)
 
 
 def acknowledge_all(
@@ -103,7 +103,7 @@ def test_bolt_answers_commands_and_controls_over_a_socket(slack: LocalSlack) -> 
         assert slack.command("/imagine a fox").ok
         assert [m.text for m in slack.ephemerals()] == ["drawing"]
         assert slack.click(slack.messages()[0], "go").ok
-        assert clicked.wait(timeout=5)
+        assert clicked.wait(timeout=60)
     finally:
         handler.close()
 

@@ -27,7 +27,7 @@ STUB_TRAINER = (sys.executable, str(Path(__file__).with_name("trainer_stub.py"))
 START = 1_800_000_000.0
 """A Friday, 08:00 UTC."""
 ROLE = "arn:aws:iam::123456789012:role/imagine"
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)

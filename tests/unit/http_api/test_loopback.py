@@ -48,7 +48,7 @@ def test_pictures_are_opened_where_their_links_lead(door: Door, url: str):
     ],
 )
 def test_what_is_refused_before_it_is_read_is_a_problem_too(url: str, headers, body, status):
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
     connection.request("POST", "/v1/generations", body=body, headers=headers, encode_chunked=True)
     answer = connection.getresponse()
 

@@ -27,7 +27,7 @@ class Bench:
     """An endpoint with everything around it within reach."""
 
     def __init__(
-        self, url: str, *, most_bytes: int = 1 << 20, impatience: float = 1.0, **options: Any
+        self, url: str, *, most_bytes: int = 1 << 20, impatience: float = PATIENCE, **options: Any
     ) -> None:
         self.objects = MemoryObjects()
         self.clock = ManualClock()

@@ -44,7 +44,7 @@ class House:
 
     def send(self, raw: bytes) -> bytes:
         """Everything that comes back for these bytes until the server hangs up or we have waited enough."""
-        with socket.create_connection(self.address, timeout=10) as peer:
+        with socket.create_connection(self.address, timeout=60) as peer:
             peer.sendall(raw)
             peer.shutdown(socket.SHUT_WR)
             received = b""
@@ -53,7 +53,7 @@ class House:
         return received
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(*self.address, timeout=10)
+        connection = http.client.HTTPConnection(*self.address, timeout=60)
         try:
             connection.request(method, path, body=body, headers=headers)
             response = connection.getresponse()
@@ -95,7 +95,7 @@ def test_a_head_request_gets_the_headers_alone(house: House):
 
 
 def test_one_connection_carries_many_requests(house: House):
-    connection = http.client.HTTPConnection(*house.address, timeout=10)
+    connection = http.client.HTTPConnection(*house.address, timeout=60)
     for number in range(3):
         connection.request("POST", f"/{number}", body=b"x" * number)
         assert connection.getresponse().read() == b"welcome"
@@ -107,7 +107,7 @@ def test_requests_are_served_beside_each_other():
     meeting = threading.Barrier(4)
 
     def handle(*_request: object) -> Reply:
-        meeting.wait(10)
+        meeting.wait(60)
         return PlainReply(status=204)
 
     together = WebServer(handle, journal=ListJournal())
@@ -115,7 +115,7 @@ def test_requests_are_served_beside_each_other():
     statuses: list[int] = []
 
     def ask() -> None:
-        connection = http.client.HTTPConnection(*address_of(together), timeout=10)
+        connection = http.client.HTTPConnection(*address_of(together), timeout=60)
         connection.request("GET", "/")
         statuses.append(connection.getresponse().status)
         connection.close()
@@ -209,7 +209,7 @@ def test_closing_ends_idle_connections_and_every_thread():
     before = set(threading.enumerate())
     made = House()
     made.server.start()
-    idle = http.client.HTTPConnection(*made.address, timeout=10)
+    idle = http.client.HTTPConnection(*made.address, timeout=60)
     idle.request("GET", "/")
     idle.getresponse().read()
     made.server.close()
@@ -222,14 +222,14 @@ def test_a_request_under_way_is_answered_while_closing():
 
     def handle(*_request: object) -> Reply:
         arrived.set()
-        go.wait(10)
+        go.wait(60)
         return PlainReply(status=200, body=b"done")
 
     server = WebServer(handle, journal=ListJournal())
     server.start()
-    connection = http.client.HTTPConnection(*address_of(server), timeout=10)
+    connection = http.client.HTTPConnection(*address_of(server), timeout=60)
     connection.request("GET", "/")
-    arrived.wait(10)
+    arrived.wait(60)
     closing = threading.Thread(target=server.close)
     closing.start()
     go.set()

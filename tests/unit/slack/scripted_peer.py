@@ -57,13 +57,13 @@ class Peer:
         self._server.close()
         self.close_connections()
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
 
     @property
     def url(self):
         return f"http://127.0.0.1:{self._server.getsockname()[1]}/"
 
-    def wait_for_requests(self, count, *, patience=5.0):
+    def wait_for_requests(self, count, *, patience=60.0):
         """Until so many requests were read; a client may give up before we have read its request."""
         deadline = time.monotonic() + patience
         while len(self.requests) < count and time.monotonic() < deadline:

@@ -30,7 +30,7 @@ def peer():
 
 @pytest.fixture
 def web(peer):
-    client = SlackWeb(tokens=FixedToken("the-token"), base_url=peer.url + "api/", timeout=2)
+    client = SlackWeb(tokens=FixedToken("the-token"), base_url=peer.url + "api/", timeout=60)
     yield client
     client.close()
 

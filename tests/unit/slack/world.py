@@ -94,7 +94,7 @@ class World:
 
     def __enter__(self):
         self.slack.__enter__()
-        self.web = SlackWeb(tokens=FixedToken(self.slack.bot_token), base_url=self.slack.api_url, timeout=5)
+        self.web = SlackWeb(tokens=FixedToken(self.slack.bot_token), base_url=self.slack.api_url, timeout=60)
         cells = SqliteCells(self.database)
         self.sink = SlackThreadSink(web=self.web, cells=cells, clock=self.clock, settings=self._settings)
         self.core = Core(

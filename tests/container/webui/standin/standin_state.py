@@ -104,7 +104,7 @@ class Standin:
         """Wait until the state was seen for sure (the first look may have begun before), or interrupted."""
         with self.looked:
             seen = self.looks
-            self.looked.wait_for(lambda: self.looks >= seen + looks or self.progress.interrupted, timeout=20)
+            self.looked.wait_for(lambda: self.looks >= seen + looks or self.progress.interrupted, timeout=250)
 
 
 def sha256(file: Path) -> str:
