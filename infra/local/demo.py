@@ -98,6 +98,7 @@ def run(demo: Demo, *, reload: bool, announce: Callable[[], None]) -> None:
     shutil.rmtree(demo.home, ignore_errors=True)
     if demo.model:
         lay_out(demo.home / "models", model=demo.model, beside=demo.models)
+    seen = code_times() if reload else None
     with ExitStack() as started:
         children = []
         for recipe in demo.recipes():
@@ -107,14 +108,16 @@ def run(demo: Demo, *, reload: bool, announce: Callable[[], None]) -> None:
         for child in children:
             child.wait_ready(patience=MODEL_PATIENCE if demo.model or demo.models else READY_PATIENCE)
         announce()
-        _stay(demo, children, started, reload=reload)
+        _stay(demo, children, started, seen=seen)
 
 
-def _stay(demo: Demo, children: list[Child], started: ExitStack, *, reload: bool) -> None:
-    seen = code_times() if reload else {}
+def _stay(
+    demo: Demo, children: list[Child], started: ExitStack, *, seen: Mapping[Path, float] | None
+) -> None:
+    """`seen` is the code that the bot was started with, None to leave it alone."""
     while True:
         time.sleep(LOOK_EVERY)
-        now = code_times() if reload else seen
+        now = None if seen is None else code_times()
         if now != seen:
             seen = now
             children[-1] = _restarted(demo, children[-1], started)

@@ -32,7 +32,7 @@ def test_an_edit_restarts_the_bot_and_the_page_goes_on(tmp_path):
             assert person.get("/page/state").json() == before, "the workspace is the same one"
     finally:
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(30) == 0
+        assert demo.wait(90) == 0
         demo.stdout.close()
 
 
@@ -44,7 +44,7 @@ def _read_until(stream, words):
 
 
 def _send_until_taken(person, text):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not person.post("/page/send", json={"channel": "C0000000001", "text": text}).json()["ok"]:
         assert time.monotonic() < deadline, "the restarted bot never answered"
         time.sleep(0.2)
