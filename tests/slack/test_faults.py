@@ -80,6 +80,16 @@ def test_dropped_after_leaves_the_effect(slack: LocalSlack) -> None:
     assert texts(slack) == ["x"]
 
 
+def test_cut_short_leaves_the_effect_and_half_an_answer(slack: LocalSlack) -> None:
+    slack.faults.cut_short("chat.postMessage")
+    reply = post(slack)
+
+    assert (reply.status_code, reply.text[:10]) == (200, '{"ok":true')
+    with pytest.raises(ValueError, match="char"):
+        reply.json()
+    assert texts(slack) == ["x"]
+
+
 def test_a_late_effect_comes_when_the_caller_has_given_up() -> None:
     with LocalSlack(manifest=manifest_with(*EVERY_SCOPE), clock=ManualClock()) as slack:
         slack.faults.late("chat.postMessage", seconds=20)

@@ -20,6 +20,7 @@ class FaultKind(StrEnum):
     DROP_AFTER = "drop_after"  # it happened, then the connection breaks
     LATE = "late"  # the connection breaks, it happens after seconds
     SLOW = "slow"  # it happens, the answer takes seconds
+    CUT_SHORT = "cut_short"  # it happens, the answer ends in its middle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,9 @@ class Faults:
 
     def slow(self, method: str, *, seconds: float, times: int = 1) -> None:
         self.plan(method, FaultKind.SLOW, seconds=seconds, times=times)
+
+    def cut_short(self, method: str, *, times: int = 1) -> None:
+        self.plan(method, FaultKind.CUT_SHORT, times=times)
 
     def take(self, method: str) -> Fault | None:
         """Use up the next fault planned for this method."""

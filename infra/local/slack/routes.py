@@ -161,6 +161,8 @@ class BotRoutes:
                 response = act()
                 await self.platform.clock.sleep(fault.seconds or 0)
                 return response
+            case FaultKind.CUT_SHORT:
+                return first_half(act())
             case FaultKind.DROP_AFTER:
                 act()
             case FaultKind.LATE:
@@ -199,6 +201,12 @@ def _where_shown(file: File) -> set[str]:
 def rate_limited(seconds: float | None) -> Response:
     headers = {} if seconds is None else {"Retry-After": str(int(seconds))}
     return JSONResponse(SlackError("ratelimited").to_json(), status_code=429, headers=headers)
+
+
+def first_half(whole: Response) -> Response:
+    """As much of an answer, under a length that says it is all."""
+    half = bytes(whole.body)[: len(whole.body) // 2]
+    return Response(half, status_code=whole.status_code, media_type=whole.media_type)
 
 
 async def read_call(request: Request) -> tuple[dict[str, Any], str | None]:
