@@ -1,4 +1,4 @@
-"""One world for all scenarios: what is slow about it is its start."""
+"""One world for all scenarios of a file: what is slow about it is its start."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,7 +12,7 @@ from tests.scenarios.inference import Inference
 from tests.scenarios.stack import Stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(
     unpacked: Callable[[str], Path], runtime: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:

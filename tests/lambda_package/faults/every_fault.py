@@ -55,6 +55,7 @@ SLACK_KINDS = (
     FaultKind.DROP_BEFORE,
     FaultKind.DROP_AFTER,
     FaultKind.SLOW,
+    FaultKind.CUT_SHORT,
 )
 EVERY = (
     *(

@@ -21,6 +21,8 @@ from tests.lambda_package.faults.scenario import (
 )
 from tests.scenarios.stack import Stack
 
+pytestmark = pytest.mark.timeout(900)
+
 REFUSED = {"error": {"code": "ValidationError", "status": 400}}
 DENIED = {"error": {"code": "AccessDenied", "status": 403}}
 
