@@ -177,7 +177,9 @@ def _storage(scope: Scope) -> Iterator[Statement]:
     yield Statement(
         sid="Buckets",
         actions=_actions(
-            "s3", "GetBucketLocation GetBucketNotification ListBucket ListBucketMultipartUploads"
+            "s3",
+            "GetBucketLocation GetBucketNotification GetLifecycleConfiguration ListBucket"
+            " ListBucketMultipartUploads",
         ),
         resources=tuple(f"arn:{scope.partition}:s3:::{bucket}" for bucket in buckets),
     )

@@ -272,6 +272,24 @@ class Store:
                 if _code(error) != "NoSuchUpload":
                     raise
 
+    def days_parts_stay(self) -> int | None:
+        """After how many days a rule of the bucket drops what is unfinished here.
+
+        None where no rule does, or where nobody may ask for it.
+        """
+        try:
+            told = self._client.get_bucket_lifecycle_configuration(**self._named)
+        except (ClientError, BotoCoreError):
+            return None
+        days = [
+            int(rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"])
+            for rule in told.get("Rules", ())
+            if rule.get("Status") == "Enabled"
+            and "AbortIncompleteMultipartUpload" in rule
+            and self.place.prefix.startswith(rule.get("Filter", rule).get("Prefix", ""))
+        ]
+        return min(days, default=None)
+
     def delete(self, key: str) -> None:
         with _told(f"remove {self.place}{key}"):
             self._client.delete_object(**self._named, Key=self._key(key))

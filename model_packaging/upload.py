@@ -29,6 +29,7 @@ from model_packaging.releases import (
     key_of,
     list_releases,
     new_name,
+    remove_release,
     unfinished_of,
 )
 from model_packaging.span import Span
@@ -112,11 +113,12 @@ def make_release(
     settings: Settings | None = None,
     on_progress: OnProgress = unheard,
     on_stop: Callable[[], None] = lambda: None,
+    resumable: bool = True,
 ) -> Catalogue:
     """Send, copy, check, and publish by writing the catalogue last; returns it.
 
-    Interrupted, it calls `on_stop`, ends the parts under way, and leaves an unfinished release that the same
-    call goes on with. Raises `StoreRefused`,
+    Interrupted or refused, it calls `on_stop`, ends the parts under way, and leaves an unfinished release
+    that the same call goes on with, or nothing where it is not to be `resumable`. Raises `StoreRefused`,
     `Unreadable`, and whatever `describe` raises.
     """
     releases = list_releases(store)
@@ -139,6 +141,8 @@ def make_release(
         except BaseException:
             on_stop()
             streams.shutdown(wait=True, cancel_futures=True)
+            if not resumable:
+                _drop(store, name)
             raise
     catalogue = Catalogue(
         release=name,
@@ -360,6 +364,16 @@ def _publish(store: Store, catalogue: Catalogue) -> None:
         raise StoreRefused(f"S3 does not hold {', '.join(wrong)} as sent; run the same line again")
     body = to_json(catalogue)
     store.put(prefix + CATALOGUE, body, isal_zlib.crc32(body), only_new=True)
+
+
+def _drop(store: Store, name: str) -> None:
+    try:
+        for release in list_releases(store):
+            if release.name == name:
+                remove_release(store, release)
+    except StoreRefused as refused:
+        fix = "what was sent is still there: imagine models remove --unfinished"
+        raise StoreRefused(f"{refused}; {fix}") from refused
 
 
 def _by_key(store: Store, prefix: str) -> dict[str, Unfinished]:

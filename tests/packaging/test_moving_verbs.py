@@ -11,10 +11,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from model_packaging.releases import list_releases
 from tests.aws.cloud import Cloud
 from tests.packaging.commands import Account, typed
+from tests.packaging.killing import Raw
 from tests.packaging.model_files import checkpoint, lora, model_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -250,14 +252,47 @@ def test_a_folder_of_the_wrong_layout_is_not_sent(account, tmp_path, capsys):
     assert names(account) == []
 
 
-def test_stopped_by_ctrl_c_it_keeps_the_parts_and_says_how_to_go_on(account, tmp_path, capsys, monkeypatch):
+RULE = {
+    "ID": "parts",
+    "Status": "Enabled",
+    "Filter": {},
+    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+}
+
+
+def test_stopped_by_ctrl_c_it_keeps_the_parts_and_says_how_to_go_on(stopping, account, capsys):
+    account.cloud.clients["s3"].put_bucket_lifecycle_configuration(
+        Bucket=account.bucket, LifecycleConfiguration={"Rules": [RULE]}
+    )
+    status, err = stopping()
+    assert status == 1
+    assert err.index("finishing what is under way") < err.index("stopped; the same line goes on")
+    assert "stopped; the same line goes on from here, and imagine models remove --unfinished" in err
+    assert "S3 itself drops its parts after 7 days" in err
+    assert "Traceback" not in err
+    assert [one.finished for one in list_releases(account.store)] == [False]
+    kept = [*account.store.objects(), *account.store.unfinished("")]
+    assert any(one.key.endswith("Stable-diffusion/base.safetensors") for one in kept)
+    assert typed(capsys, "models", "remove", "--unfinished", *account.where, "--yes").status == 0
+    assert [*account.store.objects(), *account.store.unfinished("")] == []
+
+
+def test_stopped_by_ctrl_c_it_leaves_nothing_where_nobody_will_go_on(stopping, account):
+    status, err = stopping("--no-resume")
+    assert (status, "stopped; nothing of it is left in S3" in err) == (1, True)
+    assert [*account.store.objects(), *account.store.unfinished("")] == []
+
+
+@pytest.fixture
+def stopping(account, tmp_path, monkeypatch):
+    """Upload with these options, and Ctrl-C once a part has arrived; returns the exit status and stderr."""
     gate = Gate(account.cloud)
     root = model_folder(tmp_path / "models", mebibytes=40)
     monkeypatch.setattr(account.cloud, "answer", gate)
-    with account.cloud.gateway() as url:
-        where = ["--at", account.place, "--owner", account.cloud.account_id, "--endpoint-url", url]
+
+    def stop(*options):
         process = subprocess.Popen(
-            [sys.executable, "-c", TYPED, "models", "upload", root, *where, "--region", "us-east-1"],
+            [sys.executable, "-c", TYPED, "models", "upload", root, *where, *options],
             stderr=subprocess.PIPE,
             text=True,
             env=dict(os.environ),
@@ -267,12 +302,35 @@ def test_stopped_by_ctrl_c_it_keeps_the_parts_and_says_how_to_go_on(account, tmp
         process.send_signal(signal.SIGINT)
         gate.opened.set()
         _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert err.index("finishing what is under way") < err.index("stopped; the same line goes on")
-    assert "stopped; the same line goes on from here, and imagine models remove --unfinished" in err
-    assert "Traceback" not in err
-    assert [one.finished for one in list_releases(account.store)] == [False]
-    kept = [*account.store.objects(), *account.store.unfinished("")]
-    assert any(one.key.endswith("Stable-diffusion/base.safetensors") for one in kept)
-    assert typed(capsys, "models", "remove", "--unfinished", *account.where, "--yes").status == 0
-    assert [*account.store.objects(), *account.store.unfinished("")] == []
+        return process.returncode, err
+
+    with account.cloud.gateway() as url:
+        where = ["--at", account.place, "--owner", account.cloud.account_id, "--endpoint-url", url]
+        where += ["--region", "us-east-1"]
+        yield stop
+
+
+@pytest.mark.parametrize("options", [[], ["--no-resume"]])
+def test_refused_it_says_what_is_left(options, account, tmp_path, capsys, monkeypatch):
+    root = model_folder(tmp_path / "models", mebibytes=40)
+    monkeypatch.setattr(account.cloud, "answer", Refusing(account.cloud))
+    with account.cloud.gateway() as url:
+        where = ["--at", account.place, "--owner", account.cloud.account_id, "--endpoint-url", url]
+        told = typed(capsys, "models", "upload", root, *where, "--region", "us-east-1", *options)
+    assert told.status == 1
+    assert "BadDigest" in told.err
+    left = [*account.store.objects(), *account.store.unfinished("")]
+    assert bool(left) == ("the same line goes on from here" in told.err) == (not options)
+
+
+class Refusing:
+    """An account that finds the third part of every upload damaged."""
+
+    def __init__(self, cloud):
+        self._answer = cloud.answer
+
+    def __call__(self, request, **more):
+        if "partNumber=3" in request.url:
+            body = b"<Error><Code>BadDigest</Code><Message>no</Message></Error>"
+            return AWSResponse(request.url, 400, {}, Raw(body))
+        return self._answer(request, **more)

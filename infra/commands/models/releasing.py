@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from infra.commands.models.meter import Meter, size_words, time_words
 from model_packaging.catalogue import Catalogue, check_names
+from model_packaging.errors import PackagingError
 from model_packaging.releases import uri_of
 from model_packaging.store import Store
 from model_packaging.upload import Describe, Plan, make_release
@@ -19,12 +20,15 @@ GB = 10**9
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """`--dry-run`, `--mbit`, `--kms-key`, `--json`."""
+    """`--dry-run`, `--mbit`, `--kms-key`, `--no-resume`, `--json`."""
     parser.add_argument("--dry-run", action="store_true", help="tell sizes, time and monthly cost, and stop")
     parser.add_argument(
         "--mbit", type=float, default=100.0, help="your uplink for --dry-run (default: %(default)g Mbit/s)"
     )
     parser.add_argument("--kms-key", help="encrypt under this KMS key (default: S3's own keys)")
+    parser.add_argument(
+        "--no-resume", action="store_true", help="stopped or refused, leave nothing in S3 to go on from"
+    )
     parser.add_argument("--json", action="store_true", help="for programs: one JSON object, nothing else")
 
 
@@ -37,6 +41,7 @@ def release(arguments: argparse.Namespace, store: Store, plan: Plan, describe: D
         return _tell(arguments, store, plan.before, plan, made=False)
     meter = Meter(sys.stderr, silent=arguments.json)
     stopping = functools.partial(_tell_stopping, meter, quiet=arguments.json)
+    days = store.days_parts_stay()
     try:
         made = make_release(
             store,
@@ -45,13 +50,10 @@ def release(arguments: argparse.Namespace, store: Store, plan: Plan, describe: D
             now=datetime.now(UTC),
             on_progress=meter.show,
             on_stop=stopping,
+            resumable=not arguments.no_resume,
         )
-    except KeyboardInterrupt:
-        print(
-            "stopped; the same line goes on from here, and"
-            f" imagine models remove --unfinished --at {store.place} drops what is there",
-            file=sys.stderr,
-        )
+    except (KeyboardInterrupt, PackagingError) as stopped:
+        _tell_left(arguments, store, days, stopped)
         raise
     meter.end()
     return _tell(arguments, store, made, plan, made=True)
@@ -62,6 +64,21 @@ def _tell_stopping(meter: Meter, *, quiet: bool) -> None:
     meter.end()
     if not quiet:
         print("finishing what is under way", file=sys.stderr, flush=True)
+
+
+def _tell_left(arguments: argparse.Namespace, store: Store, days: int | None, stopped: BaseException) -> None:
+    """What a release that was not made leaves in S3, where it is billed."""
+    if isinstance(stopped, PackagingError) and (arguments.json or arguments.no_resume):
+        return
+    if arguments.no_resume:
+        print("stopped; nothing of it is left in S3", file=sys.stderr)
+        return
+    by_itself = f"; S3 itself drops its parts after {days} days" if days else ""
+    print(
+        "stopped; the same line goes on from here, and"
+        f" imagine models remove --unfinished --at {store.place} drops what is there{by_itself}",
+        file=sys.stderr,
+    )
 
 
 def _check(plan: Plan) -> None:

@@ -70,6 +70,7 @@ UNCALLED: dict[str, str] = {
     "servicequotas:ListAWSDefaultServiceQuotas": "imagine quota, for one that was never changed",
     "s3:AbortMultipartUpload": "imagine models upload, of a large file",
     "s3:DeleteObject": "imagine models remove",
+    "s3:GetLifecycleConfiguration": "imagine models upload",
     "s3:ListMultipartUploadParts": "imagine models upload, of a large file",
     "ssm:GetParameter": "imagine secrets",
     "ssm:PutParameter": "imagine secrets",
