@@ -1,25 +1,32 @@
 """`verify` of an S3 prefix: names, headers read where they lie, and whether `catalogue.json` tells the same.
 
-A few kilobytes of each file are fetched. Pickles and the numbers themselves are not looked at: `upload` has
-judged what it sent, and `download` compares every byte.
+A few kilobytes of each file are fetched, of a pickle its program and what stands before each of its storages.
+The numbers themselves are not looked at: `download` compares every byte.
 """
 
+import io
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model_packaging.catalogue import Catalogue, from_json
 from model_packaging.errors import BadCatalogue, WrongPlace
 from model_packaging.findings import Finding, error, warning
-from model_packaging.inspection import inspect_stream
 from model_packaging.layout import CATALOGUE, SAFE_SUFFIX, is_model_file
 from model_packaging.member_names import name_findings, printable
 from model_packaging.releases import RELEASES, key_of, list_releases, newest
 from model_packaging.store import Store, Stored
-from model_packaging.verification import Limits, Report, Seen, Verdict
+from model_packaging.verification import Limits, Report, Seen, Verdict, inspected
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 AHEAD = 2**17
 """Bytes of one request: most headers are shorter."""
+
+AHEAD_IN_PICKLES = 2**14
+"""There it is one short look at each of a thousand storages."""
 
 AGAIN = "upload the folder again"
 
@@ -34,10 +41,8 @@ def verify_prefix(store: Store, *, limits: Limits) -> Report:
             seen.findings += name_findings([(key or "/", stored.size)])
             continue
         seen.add(key, stored.size)
-        if key.endswith(SAFE_SUFFIX):
+        if is_model_file(key):
             seen.judge(key, partial(_inspected, store, stored))
-        elif is_model_file(key):
-            seen.findings.append(_not_looked_at(key))
     seen.findings += _catalogue_findings(store, there)
     return seen.report(limits, is_whole=True)
 
@@ -52,35 +57,39 @@ def _check_level(store: Store, there: dict[str, Stored]) -> None:
 
 
 def _inspected(store: Store, stored: Stored) -> Verdict:
-    reading = _Reading(store, stored)
-    seen = inspect_stream(reading.read, Path(stored.key), stored.size)
-    return Verdict(inspection=seen, opinion="")
+    is_pickle = not stored.key.endswith(SAFE_SUFFIX)
+    with io.BufferedReader(_Object(store, stored), AHEAD_IN_PICKLES if is_pickle else AHEAD) as file:
+        return inspected(file, Path(stored.key), numbers=False)
 
 
-def _not_looked_at(key: str) -> Finding:
-    what = "a pickle: in S3 its content is not looked at"
-    return warning(printable(key), "pickle", what, "download it and run verify there, or convert it")
-
-
-class _Reading:
-    """The beginning of an object as a stream."""
+class _Object(io.RawIOBase):
+    """An object as a file that can seek; exactly the version that was listed."""
 
     def __init__(self, store: Store, stored: Stored) -> None:
+        super().__init__()
         self._store = store
         self._stored = stored
         self._at = 0
-        self._held = b""
 
-    def read(self, amount: int) -> bytes:
-        """Fewer bytes at the object's end alone."""
-        missing = amount - len(self._held)
-        left = self._stored.size - self._at
-        if missing > 0 and left > 0:
-            length = min(max(missing, AHEAD), left)
-            self._held += self._store.read_range(self._stored.key, self._at, length, etag=self._stored.etag)
-            self._at += length
-        content, self._held = self._held[:amount], self._held[amount:]
-        return content
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        begin = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._stored.size}[whence]
+        self._at = begin + offset
+        return self._at
+
+    def readinto(self, room: "WriteableBuffer") -> int:
+        held = memoryview(room).cast("B")
+        length = min(len(held), self._stored.size - self._at)
+        if length <= 0:
+            return 0
+        held[:length] = self._store.read_range(self._stored.key, self._at, length, etag=self._stored.etag)
+        self._at += length
+        return length
 
 
 def _catalogue_findings(store: Store, there: dict[str, Stored]) -> Iterator[Finding]:

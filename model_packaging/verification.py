@@ -29,6 +29,7 @@ __all__ = [
     "Seen",
     "Severity",
     "Verdict",
+    "inspected",
     "verify_archive",
     "verify_folder",
     "verify_keys",
@@ -152,7 +153,7 @@ class Verdict:
 def _inspect_in_place(place: Path) -> Verdict:
     try:
         with place.open("rb") as file:
-            return _inspect(file, place)
+            return inspected(file, place)
     except OSError as failed:
         raise Unreadable("unreadable", f"it cannot be read: {failed.strerror}") from failed
 
@@ -163,14 +164,17 @@ def _inspect_member(archive: Archive, path: str, member: Member) -> Verdict:
     with tempfile.TemporaryFile() as file:
         while content := archive.read(CHUNK):
             file.write(content)
-        return _inspect(file, Path(path))
+        return inspected(file, Path(path))
 
 
-def _inspect(file: BinaryIO, path: Path) -> Verdict:
-    """With picklescan's words in the sentence of what is refused."""
+def inspected(file: BinaryIO, path: Path, *, numbers: bool = True) -> Verdict:
+    """With picklescan's words in the sentence of what is refused; the `numbers` against their checksums too.
+
+    Raises `Unreadable` or `Hostile`.
+    """
     try:
         inspection = inspect_open(file, path)
-        if inspection.format is Format.TORCH_ZIP:
+        if numbers and inspection.format is Format.TORCH_ZIP:
             check_sums(file, open_torch_zip(file).storages)
     except Hostile as hostile:
         opinion = picklescan_says(file)

@@ -11,11 +11,14 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 from botocore.awsrequest import AWSResponse
 
 from model_packaging.releases import list_releases
+from model_packaging.store import Store
 from tests.aws.cloud import Cloud
 from tests.packaging.commands import Account, typed
+from tests.packaging.hostile_pickles import CONTAINERS, hostile_pickles
 from tests.packaging.killing import Raw
 from tests.packaging.model_files import checkpoint, lora, model_folder
 
@@ -144,11 +147,43 @@ def test_verify_looks_into_a_release_where_it_lies(account, folder, capsys):
     assert {
         (LORA, "web-page"),
         (LORA, "changed"),
-        ("VAE/extra.ckpt", "pickle"),
         ("VAE/extra.ckpt", "unlisted"),
         ("Stable-diffusion/base.safetensors", "missing"),
         ("", "no-checkpoint"),
     } <= codes
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_verify_judges_pickles_where_they_lie(container, account, tmp_path, capsys):
+    marker = tmp_path / "marker"
+    case = next(hostile_pickles(marker, container=container))
+    key = "models/set/Stable-diffusion/base.ckpt"
+    account.cloud.clients["s3"].put_object(Bucket=account.bucket, Key=key, Body=case.content)
+    told = typed(capsys, "models", "verify", f"{account.place}/set", *account.where[2:])
+    assert told.status == 1
+    assert "error    Stable-diffusion/base.ckpt: " in told.out
+    assert case.culprit in told.out
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_verify_of_an_honest_pickle_fetches_a_little_of_it(legacy, account, tmp_path, capsys, monkeypatch):
+    place = tmp_path / "base.ckpt"
+    weights = {f"model.diffusion_model.{number}.weight": torch.zeros(2**20) for number in range(4)}
+    torch.save({"state_dict": weights}, place, _use_new_zipfile_serialization=not legacy)
+    key = "models/set/Stable-diffusion/base.ckpt"
+    account.cloud.clients["s3"].put_object(Bucket=account.bucket, Key=key, Body=place.read_bytes())
+    fetched, read_range = [], Store.read_range
+
+    def counted(store, key, start, length, **more):
+        fetched.append(length)
+        return read_range(store, key, start, length, **more)
+
+    monkeypatch.setattr(Store, "read_range", counted)
+    told = typed(capsys, "models", "verify", f"{account.place}/set", *account.where[2:])
+    assert told.status == 0
+    assert "base.ckpt: a pickle that imports only what tensors need" in told.out
+    assert legacy or sum(fetched) < place.stat().st_size / 20
 
 
 def test_verify_of_a_prefix_with_a_broken_catalogue_says_so(account, capsys):
