@@ -9,6 +9,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from bot.aws.clients import ServiceClients
 from infra.endpoint.place import Place
@@ -100,6 +101,7 @@ class CodeBuild:
             allow(
                 [
                     "ecr:BatchCheckLayerAvailability",
+                    "ecr:BatchGetImage",
                     "ecr:CompleteLayerUpload",
                     "ecr:InitiateLayerUpload",
                     "ecr:PutImage",
@@ -170,28 +172,42 @@ class CodeBuild:
             if told["buildStatus"] == "SUCCEEDED":
                 return
             if told["buildStatus"] != "IN_PROGRESS":
-                raise BuildFailed(f"CodeBuild ended with {told['buildStatus']}; its log is {self.log_group}")
+                self.pause(LOOK_EVERY)  # the last lines, which say why, come after the build's end
+                self._tell_lines(told.get("logs", {}).get("streamName"), seen)
+                raise BuildFailed(
+                    f"CodeBuild ended with {told['buildStatus']}{_reason(told)}; its log is {self.log_group}"
+                )
             self.pause(LOOK_EVERY)
 
     def _tell_lines(self, stream: str | None, seen: str | None) -> str | None:
-        """What was logged since `seen`; the mark for the next time."""
+        """What was logged since `seen`, page by page; the mark for the next time."""
         logs = self.clients["logs"]
         if stream is None:
             return seen
-        since = {"nextToken": seen} if seen else {}
-        named = {"logGroupName": self.log_group, "logStreamName": stream}
-        try:
-            told = logs.get_log_events(**named, startFromHead=True, **since)
-        except logs.exceptions.ResourceNotFoundException:
-            return seen
-        for event in told["events"]:
-            self.told(event["message"].rstrip())
-        mark: str = told["nextForwardToken"]
-        return mark
+        while True:
+            since = {"nextToken": seen} if seen else {}
+            named = {"logGroupName": self.log_group, "logStreamName": stream}
+            try:
+                told = logs.get_log_events(**named, startFromHead=True, **since)
+            except logs.exceptions.ResourceNotFoundException:
+                return seen
+            for event in told["events"]:
+                self.told(event["message"].rstrip())
+            seen = told["nextForwardToken"]
+            if not told["events"]:
+                return seen
 
     def _tags(self, key: str, value: str) -> list[dict[str, str]]:
         tags = {"service": "imagine", "stage": self.place.stage, **self.tags}
         return [{key: name, value: text} for name, text in sorted(tags.items())]
+
+
+def _reason(told: Mapping[str, Any]) -> str:
+    """Where it failed and why, in CodeBuild's words."""
+    failed = [phase for phase in told.get("phases", ()) if phase.get("contexts")]
+    words = [context.get("message", "") for phase in failed for context in phase["contexts"]]
+    said = "; ".join(word.strip() for word in words if word.strip())
+    return f" in {failed[-1]['phaseType']}: {said}" if said else ""
 
 
 def steps(orders: Sequence[Order]) -> list[str]:
