@@ -20,7 +20,8 @@ class Answered:
 def ask(engine, model):
     with serving(engine) as client:
         body = {"task": "text-to-image", "model": model, "txt2img_payload": SEED_PAYLOAD}
-        return client.post("/invocations", json=body, headers={"Accept": "application/json;jpeg"})
+        accept = {"Accept": "application/json;jpeg"}
+        return client.post("/invocations", json=body, headers=accept, timeout=250)
 
 
 def by_embedded(_folder):
@@ -36,12 +37,15 @@ def by_diffusers(folder):
     torch = pytest.importorskip("torch")
     from tests.container.diffusers.checkpoints import checkpoint
 
-    torch.set_num_threads(2)
     (folder / "Stable-diffusion").mkdir()
     checkpoint(folder / "Stable-diffusion" / "rpg.safetensors")
     models = read_model_folder(folder, default="/opt/ml/model/Stable-diffusion/rpg.safetensors")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    response = ask(open_engine("diffusers", models), "rpg.safetensors")
+    torch.set_num_threads(before)
     return Answered(
-        response=ask(open_engine("diffusers", models), "rpg.safetensors"),
+        response=response,
         sampler="DPM++ 2S a",
         settings="Steps: 35, Sampler: DPM++ 2S a, Schedule type: Karras, CFG scale: 7, ",
     )
