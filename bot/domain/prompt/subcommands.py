@@ -165,6 +165,8 @@ def _bare_word(words: list[str], text: str) -> Command | Ask | None:
     }
     if words[0] in commands:
         return commands[words[0]]
+    if words[0] == "show":  # which job is missing, and help says how one is named
+        return Ask(Help(), text)
     near = get_close_matches(words[0][:40], BARE_WORDS, n=1, cutoff=NEAR)
     return Ask(commands[near[0]], text) if near else None
 

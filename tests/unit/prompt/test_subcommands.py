@@ -99,6 +99,7 @@ def test_anything_else_is_a_prompt(line):
 @pytest.mark.parametrize(
     ("line", "command"),
     [
+        ("show", Help()),
         ("show 12g4", Show("12g4")),
         ("show castle", Show("castle")),
         ("show k3qv7m-1", Show("k3qv7m-1")),
