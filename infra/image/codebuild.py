@@ -215,9 +215,10 @@ def steps(orders: Sequence[Order]) -> list[str]:
     lines: list[str] = []
     for order in orders:
         chain = [order.source] if order.source.base is None else [order.source.base, order.source]
-        lines += [_build_line(source) for source in chain if _build_line(source) not in lines]
-        reference = f"{order.address}:{order.source.tag}"
-        lines += [f"docker tag {order.source.local_name} {reference}", f"docker push {reference}"]
+        lines += [line for line in map(_build_line, chain) if line not in lines]
+        local = order.source.local_name
+        reference = f"{order.address}:{local.rpartition(':')[2]}"
+        lines += [f"docker tag {local} {reference}", f"docker push {reference}"]
     return lines
 
 

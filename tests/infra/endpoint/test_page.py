@@ -1,4 +1,6 @@
-"""The commands of docs/endpoint.md and docs/infra.md, run or at least understood as they stand there."""
+"""The commands of docs/endpoint.md and docs/cost.md, run as they stand there; those of docs/infra.md are run
+in tests/infra/image/test_page.py.
+"""
 
 import base64
 import json
@@ -34,8 +36,9 @@ def test_every_endpoint_command_of_the_page_does_what_it_says(
     body = json.dumps({"images": [base64.b64encode(png()).decode()]}).encode()
     container.answer = lambda _body: (200, body)
     Path("request.json").write_text(json.dumps(request_for("a red apple")))
-    lines = [line for line in commands("docs/endpoint.md") if line.startswith("imagine endpoint ")]
-    assert len(lines) >= 14, lines
+    named = dict.fromkeys([*commands("docs/endpoint.md"), *commands("docs/cost.md")])
+    lines = [line for line in named if line.startswith("imagine endpoint ")]
+    assert len(lines) >= 15, lines
 
     for line in [line for line in lines if "delete" not in line] + ["imagine endpoint delete --all"]:
         words = shlex.split(line)[2:]
@@ -45,10 +48,10 @@ def test_every_endpoint_command_of_the_page_does_what_it_says(
     assert account.stand.region.hosting.endpoints == {}
 
 
-@pytest.mark.parametrize("page", ["docs/endpoint.md", "docs/infra.md"])
+@pytest.mark.parametrize("page", ["docs/endpoint.md", "docs/infra.md", "docs/cost.md"])
 def test_every_command_and_option_of_the_page_is_there(page: str):
     lines = commands(page)
-    assert len(lines) >= 8, lines
+    assert len(lines) >= 5, lines
 
     assert [line for line in lines if not (understood(line) or NEEDS_MORE.search(line))] == []
 

@@ -27,7 +27,6 @@ def there(
 
 
 CHAINS = {
-    "diffusers": ("Dockerfile",),
     "embedded": ("Dockerfile.slim", "Dockerfile"),
     "webui": ("Dockerfile.webui", "Dockerfile"),
 }
