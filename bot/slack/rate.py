@@ -37,8 +37,9 @@ EDITS = Limit(burst=8.0, per_second=40 / 60, floor=-12.0)
 """Over any minute progress edits take 48 at most. Final states push the level below zero, down to the floor,
 which makes progress edits wait for them and never the other way round."""
 
-POSTS = Limit(burst=1.0, per_second=1.0, floor=-900.0)
-"""The posts of all workers into one channel. A level below zero is a queue in which everybody has a turn."""
+POSTS = Limit(burst=1.0, per_second=0.9, floor=-900.0)
+"""The posts of all workers into one channel. A level below zero is a queue in which everybody has a turn.
+Slack takes a little more, which leaves room for what is posted without asking, and after a refusal."""
 
 UNASKED = Limit(burst=2.0, per_second=0.2)
 """What a process posts into a channel without a word to the others, as long as it knows of no queue there."""
@@ -165,6 +166,11 @@ class PostPace:
         if wait > 0.0:
             raise Busy("paced", retry_after=wait)
 
+    def turn(self, channel: str, now: float) -> float:
+        """Seconds until the turn of a post that Slack refused; without one it would wait for a gap."""
+        with self._turn:
+            return self._line(channel, now).turn(now)
+
     def _line(self, channel: str, now: float) -> "_Line":
         if channel not in self._lines:
             bucket = SharedBucket(self._cells, key=f"{POSTS_KEY}/{channel}", limit=POSTS)
@@ -183,11 +189,15 @@ class _Line:
         self._unasked = Level(tokens=UNASKED.burst, at=now)
 
     def wait(self, now: float) -> float:
-        """Seconds until the turn of one more post."""
+        """Seconds until one more may be posted."""
         self._unasked = self._unasked.later(UNASKED, now=now)
         if self._unasked.tokens >= 1.0 and self._bucket.level(now).tokens >= POSTS.burst:
             self._unasked = self._unasked.less(UNASKED)
             return 0.0
+        return self.turn(now)
+
+    def turn(self, now: float) -> float:
+        """Seconds until the turn of one more post in the queue of all workers."""
         try:
             self._bucket.spend(now, count=1, least=ANY)
         except (CellMoved, PeerError):

@@ -11,7 +11,7 @@ from typing import Any
 
 from bot import imaging
 from bot.domain import messages
-from bot.domain.errors import PeerError, Rejected
+from bot.domain.errors import Busy, PeerError, Rejected
 from bot.domain.job import Job
 from bot.ports import Cells, Clock, Stage
 from bot.slack.blocks import Message
@@ -56,18 +56,14 @@ class SlackThreadSink:
 
     def announce(self, stage: Stage) -> str:
         job = stage.job
-        if job.attempts == 0:  # else it has had its turn to wait for
-            self._pace.take(channel_of(job), self._clock.now())
-        posted = self._web.call(
-            "chat.postMessage",
-            channel=channel_of(job),
-            thread_ts=thread_of(job),
-            metadata={"event_type": EVENT_TYPE, "event_payload": {"job": job.id}},
-            unfurl_links=False,
-            unfurl_media=False,
-            **open_card(stage).arguments(),
-        )
-        return str(posted["ts"])
+        if job.attempts > 0:  # it has waited for its turn
+            return self._post_card(stage)
+        self._pace.take(channel_of(job), self._clock.now())
+        try:
+            return self._post_card(stage)
+        except Busy as busy:
+            turn = self._pace.turn(channel_of(job), self._clock.now())
+            raise Busy(busy.code, retry_after=max(turn, busy.retry_after or 0.0)) from busy
 
     def find_announcement(self, job: Job) -> str | None:
         cards = self._cards(job)
@@ -138,6 +134,19 @@ class SlackThreadSink:
         except Rejected as no:
             if no.code not in CARD_GONE:
                 raise
+
+    def _post_card(self, stage: Stage) -> str:
+        job = stage.job
+        posted = self._web.call(
+            "chat.postMessage",
+            channel=channel_of(job),
+            thread_ts=thread_of(job),
+            metadata={"event_type": EVENT_TYPE, "event_payload": {"job": job.id}},
+            unfurl_links=False,
+            unfurl_media=False,
+            **open_card(stage).arguments(),
+        )
+        return str(posted["ts"])
 
     def _show_final(self, job: Job) -> None:
         """The final card. While Slack does not yet know the file as a picture, the card does without it."""

@@ -10,6 +10,7 @@ from bot.local.sqlite_cells import SqliteCells
 from bot.slack.rate import EDITS, EDITS_KEY, MOST_DEBT, POSTS, POSTS_KEY, UNASKED, EditBudget, PostPace
 
 NOW = 1_800_000_000.0
+APART = 1 / POSTS.per_second
 
 
 class BrokenCells:
@@ -114,7 +115,7 @@ def turn(pace, channel="C1", now=NOW):
 def test_a_channel_takes_a_short_burst_and_then_one_post_a_second(cells):
     pace = PostPace(cells)
 
-    assert [turn(pace) for _ in range(6)] == pytest.approx([0, 0, 0, 1, 2, 3])
+    assert [turn(pace) for _ in range(6)] == pytest.approx([0, 0, 0, APART, 2 * APART, 3 * APART])
 
 
 def test_posts_into_a_quiet_channel_cost_no_call(cells):
@@ -130,7 +131,16 @@ def test_in_a_busy_channel_two_workers_take_turns(cells):
         assert [turn(worker) for _ in range(2)] == [0.0, 0.0]
 
     turns = [turn(worker) for _ in range(3) for worker in workers]
-    assert turns == pytest.approx([0, 1, 2, 3, 4, 5])
+    assert turns == pytest.approx([place * APART for place in range(6)])
+
+
+def test_what_slack_refused_gets_a_turn_behind_those_that_wait(cells):
+    pace, other = PostPace(cells), PostPace(cells)
+    for _ in range(5):
+        turn(pace)
+
+    assert other.turn("C1", NOW) == pytest.approx(3 * APART)
+    assert turn(other) == pytest.approx(4 * APART), "it asks from now on"
 
 
 def test_who_knows_of_a_queue_asks_also_after_a_while(cells):
@@ -138,7 +148,7 @@ def test_who_knows_of_a_queue_asks_also_after_a_while(cells):
     for _ in range(33):
         turn(pace)
 
-    assert turn(pace, now=NOW + 20) == pytest.approx(11)
+    assert turn(pace, now=NOW + 20) == pytest.approx(31 * APART - 20)
 
 
 def test_channels_do_not_wait_for_each_other(cells):

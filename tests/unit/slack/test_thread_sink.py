@@ -9,7 +9,9 @@ from PIL import Image
 
 from bot.domain.errors import Ambiguous, Busy, Rejected
 from bot.domain.job import Outcome, job_id
+from bot.local.system import ManualClock as StillClock
 from bot.slack.place import address
+from bot.slack.rate import POSTS
 from bot.slack.settings import Mention, SlackSettings
 from bot.slack.thread_sink import SlackThreadSink
 from infra.local.slack.clock import ManualClock
@@ -92,20 +94,50 @@ def test_a_card_whose_reply_was_lost_is_there_once(world):
     assert len(world.slack.messages()) == 1
 
 
+def in_one_moment(world):
+    """The world's sink, for which no time passes."""
+    settings = SlackSettings(team_id=TEAM)
+    return SlackThreadSink(web=world.web, cells=world.core.cells, clock=StillClock(), settings=settings)
+
+
 def test_a_flooded_channel_is_paced_without_asking_slack(world):
+    sink = in_one_moment(world)
     for _ in range(3):
-        world.sink.announce(stage(placed(make_job())))
+        sink.announce(stage(placed(make_job())))
 
     with pytest.raises(Busy):
-        world.sink.announce(stage(placed(make_job())))
+        sink.announce(stage(placed(make_job())))
     assert len(world.slack.traffic.all("chat.postMessage")) == 3
 
 
-def test_who_has_waited_for_a_turn_does_not_ask_for_another(world):
+def test_a_card_that_slack_refused_has_a_turn_behind_those_that_wait(world):
+    sink, other = in_one_moment(world), in_one_moment(world)
     for _ in range(3):
-        world.sink.announce(stage(placed(make_job())))
+        sink.announce(stage(placed(make_job())))
+    for _ in range(9):
+        with pytest.raises(Busy):
+            sink.announce(stage(placed(make_job())))
+    world.slack.faults.rate_limit("chat.postMessage", retry_after=1)
 
-    world.sink.announce(stage(placed(make_job(attempts=1))))
+    with pytest.raises(Busy) as busy:
+        other.announce(stage(placed(make_job())))
+    assert busy.value.retry_after == pytest.approx(10 / POSTS.per_second)
+
+
+def test_a_card_that_slack_refused_waits_as_long_as_slack_asked(world):
+    world.slack.faults.rate_limit("chat.postMessage", retry_after=600)
+
+    with pytest.raises(Busy) as busy:
+        world.sink.announce(stage(placed(make_job())))
+    assert busy.value.retry_after == 600
+
+
+def test_who_has_waited_for_a_turn_does_not_ask_for_another(world):
+    sink = in_one_moment(world)
+    for _ in range(3):
+        sink.announce(stage(placed(make_job())))
+
+    sink.announce(stage(placed(make_job(attempts=1))))
     assert len(world.slack.messages()) == 4
 
 
