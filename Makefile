@@ -41,7 +41,7 @@ faults: $(VENV)/test.stamp ## every fault on the wire between the packed functio
 	@$(BIN)/python -m pytest -q tests/lambda_package/faults/test_faults.py
 
 unit: $(VENV)/test.stamp
-	@$(BIN)/python -m pytest -q tests/unit
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit
 
 bench: $(VENV)/test.stamp ## measure: accept path, delivery, sizes, and the quality of the demo model's pictures
 	@$(BIN)/python -m tests.benchmarks
