@@ -76,6 +76,8 @@ def run_smoke(arguments: argparse.Namespace) -> int:
 
 def run_push(arguments: argparse.Namespace) -> int:
     """Safe to run again: what ECR holds is neither built nor pushed. Raises ImageError."""
+    if arguments.to and arguments.region not in {None, arguments.to}:
+        raise ImageError(f"two regions, {arguments.to} and --region {arguments.region}; name one")
     arguments.region = arguments.to or arguments.region
     context = Context(arguments)
     wanted = [(_source(arguments, recipe), repository) for recipe, repository in _wanted(arguments)]

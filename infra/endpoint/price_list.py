@@ -7,6 +7,7 @@ USE1-Host:ml.g5.xlarge.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -72,7 +73,11 @@ def write_prices(looked: LookedUp, path: Path = FILE) -> None:
 
 
 def _amounts(told: Mapping[str, Any]) -> dict[str, float]:
-    return {str(name): float(dollars) for name, dollars in told.items()}
+    """Raises ValueError for what is no price."""
+    found = {str(name): float(dollars) for name, dollars in told.items()}
+    if not all(0 < dollars < math.inf for dollars in found.values()):
+        raise ValueError("a price is an amount")
+    return found
 
 
 def _products(pricing: Any, service: str, fields: Mapping[str, str]) -> Iterator[Product]:

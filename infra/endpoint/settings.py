@@ -95,11 +95,12 @@ def parse_settings(text: str, *, as_draft: bool = False) -> EndpointSettings:
     found = {name: read(key, told[key]) for key, (name, read) in KEYS.items() if key in told}
     settings = EndpointSettings(**{**PROFILES[Profile(profile)], **found, "profile": Profile(profile)})
     if not as_draft:
-        _check(settings)
+        check_settings(settings)
     return settings
 
 
-def _check(settings: EndpointSettings) -> None:
+def check_settings(settings: EndpointSettings) -> None:
+    """What the keys have to be together, also where there is no file. Raises SettingsError."""
     if settings.profile is Profile.GPU and not settings.model:
         raise SettingsError(
             "model",

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bot.domain.instance_prices import TABLE_REGION, LookedUp
-from infra.commands.endpoint.shared import Context, Parsers, add_options
+from infra.commands.endpoint.shared import Context, Parsers, add_options, number
 from infra.endpoint.cost import MODELS_GB, Line, drawing_month, idle_month, total, total_without_free
 from infra.endpoint.errors import EndpointError
 from infra.endpoint.price_list import FILE, look_up, need_dollars, write_prices
@@ -19,12 +19,13 @@ from infra.endpoint.rates import RATES
 
 def add_parsers(verbs: Parsers) -> None:
     cost = verbs.add_parser("cost", help="what a month costs, line by line; asks AWS nothing")
-    cost.add_argument("--models-gb", type=float, default=MODELS_GB, help="models kept (default: %(default)s)")
-    cost.add_argument("--pictures", type=int, default=2000, help="a month (default: %(default)s)")
-    cost.add_argument(
-        "--seconds", type=float, default=5.0, help="GPU seconds a picture (default: %(default)s)"
-    )
-    cost.add_argument("--wakes", type=int, default=60, help="a month (default: %(default)s)")
+    for name, kind, default, meaning in (
+        ("--models-gb", number(0), MODELS_GB, "models kept"),
+        ("--pictures", number(0, whole=True), 2000, "a month"),
+        ("--seconds", number(0), 5.0, "GPU seconds a picture"),
+        ("--wakes", number(0, whole=True), 60, "a month"),
+    ):
+        cost.add_argument(name, type=kind, default=default, help=f"{meaning} (default: %(default)s)")
     cost.add_argument(
         "--refresh", action="store_true", help=f"ask AWS for today's prices first and keep them in {FILE}"
     )
@@ -103,6 +104,9 @@ def _refreshed(context: Context, region: str) -> LookedUp | None:
         looked = look_up(context.clients["pricing"], region=region, day=day)
     except (BotoCoreError, ClientError) as error:
         context.tell(f"AWS's price API could not be asked ({type(error).__name__}); nothing was changed")
+        return context.prices
+    if not (looked.hourly or looked.rates):
+        context.tell(f"AWS's price list has nothing of {region}; is it a region? Nothing was changed")
         return context.prices
     write_prices(looked)
     found = (

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from infra.commands.endpoint.shared import Context, Parsers, add_options
 from infra.endpoint import drawing
+from infra.endpoint.errors import EndpointError
 from infra.endpoint.settings import Profile
 
 PROMPT = "a red apple"
@@ -35,8 +36,9 @@ def add_parsers(verbs: Parsers) -> None:
 
 
 def run_test(arguments: argparse.Namespace) -> int:
-    """Draw, save, and show in the terminal where there is one. Raises SelfTestFailed."""
+    """Draw, save, and show in the terminal where there is one. Raises EndpointError."""
     context = Context(arguments)
+    _need_place(arguments.out)
     _agree(context)
     picture = drawing.pictures_of(_answer(context, _request(context, arguments.prompt)))[0]
     arguments.out.write_bytes(picture)
@@ -50,13 +52,31 @@ def run_test(arguments: argparse.Namespace) -> int:
 
 
 def run_invoke(arguments: argparse.Namespace) -> int:
-    """Print the answer's JSON as it is. Raises SelfTestFailed."""
+    """Print the answer's JSON as it is. Raises EndpointError."""
     context = Context(arguments)
-    text = sys.stdin.read() if str(arguments.request) == "-" else arguments.request.read_text("utf-8")
-    body = json.loads(text)
+    body = _read_request(arguments.request)
     _agree(context)
     sys.stdout.write(_answer(context, body).decode())
     return 0
+
+
+def _need_place(out: Path) -> None:
+    """Raises EndpointError before a picture is paid that could not be saved."""
+    if out.is_dir() or not out.parent.is_dir():
+        raise EndpointError(f"--out: {out} cannot be a file; name one in a folder that is there")
+
+
+def _read_request(path: Path) -> dict[str, object]:
+    """Raises EndpointError naming the file and what is wrong with it."""
+    try:
+        body = json.loads(sys.stdin.read() if str(path) == "-" else path.read_text("utf-8"))
+    except OSError as error:
+        raise EndpointError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise EndpointError(f"{path} is no JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise EndpointError(f"{path} must hold one JSON object, a request of the seed's form")
+    return body
 
 
 def prove(context: Context) -> None:

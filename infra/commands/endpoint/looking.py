@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.commands.endpoint.shared import Context, Parsers, add_options
+from infra.commands.endpoint.shared import Context, Parsers, add_options, number
 from infra.endpoint.errors import EndpointError
 from infra.endpoint.status import Status
 
@@ -20,7 +20,9 @@ def add_parsers(verbs: Parsers) -> None:
     status.set_defaults(run=run_status)
     add_options(status)
     logs = verbs.add_parser("logs", help="what the container logged; it never logs prompts")
-    logs.add_argument("--minutes", type=int, default=30, help="how far back (default: %(default)s)")
+    logs.add_argument(
+        "--minutes", type=number(1, whole=True), default=30, help="how far back (default: %(default)s)"
+    )
     logs.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
     logs.set_defaults(run=run_logs)
     add_options(logs)

@@ -1,8 +1,10 @@
 """What every verb needs: its options, the clients, and the endpoint as the file wants it."""
 
 import argparse
+import math
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +13,10 @@ from typing import TypeAlias
 from bot.aws.endpoint_control import EndpointControl
 from bot.domain.instance_prices import LookedUp
 from infra.endpoint.clients import AwsClients
-from infra.endpoint.errors import EndpointError
+from infra.endpoint.errors import EndpointError, SettingsError
 from infra.endpoint.place import VARIANT, Place, endpoint_name, find_place
 from infra.endpoint.price_list import read_prices
-from infra.endpoint.settings import FILE, EndpointSettings, read_settings
+from infra.endpoint.settings import FILE, EndpointSettings, check_settings, read_settings
 from infra.endpoint.status import Status, read_status
 from infra.endpoint.waiting import EndpointWaits
 from infra.endpoint.wanted import Wanted
@@ -41,6 +43,22 @@ def add_options(parser: argparse.ArgumentParser, *, file: bool = False, yes: boo
         )
     if yes:
         parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def number(low: float, *, whole: bool = False) -> Callable[[str], float]:
+    """Reads an option's value from `low` on, for argparse."""
+
+    def read(text: str) -> float:
+        kind = "whole number" if whole else "number"
+        try:
+            value = int(text) if whole else float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value < math.inf:
+            raise argparse.ArgumentTypeError(f"{text!r} is no {kind} from {low:g} on")
+        return value
+
+    return read
 
 
 @dataclass(frozen=True)
@@ -71,12 +89,16 @@ class Context:
 
     @cached_property
     def settings(self) -> EndpointSettings:
-        """Raises SettingsError."""
-        return read_settings(getattr(self.arguments, "file", FILE))
+        """Raises SettingsError, also for a file that was named and is not there."""
+        path = getattr(self.arguments, "file", FILE)
+        if path != FILE and not path.exists():
+            raise SettingsError("the file", f"{path} is not there")
+        return read_settings(path)
 
     def goal(self) -> Wanted:
-        """What the file wants, with the image that was pushed last where it names none."""
+        """What the file wants, with the image pushed last where it names none. Raises SettingsError."""
         settings = self.settings
+        check_settings(settings)
         return Wanted(
             place=self.hosting_place, settings=settings, image=settings.image or self._newest_image()
         )

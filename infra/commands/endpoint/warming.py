@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from bot.domain.instance_prices import Price
 from bot.domain.warm_times import OfficeHours, read_duration, read_office_hours
-from infra.commands.endpoint.shared import Context, Parsers, add_options
+from infra.commands.endpoint.shared import Context, Parsers, add_options, number
 from infra.endpoint.errors import EndpointError
 from infra.endpoint.status import Status
 
@@ -29,7 +29,9 @@ def add_parsers(verbs: Parsers) -> None:
     schedule.set_defaults(run=run_schedule)
     add_options(schedule, yes=True)
     drain = verbs.add_parser("drain", help="wait until nothing waits or draws any more")
-    drain.add_argument("--minutes", type=int, default=60, help="give up after (default: %(default)s)")
+    drain.add_argument(
+        "--minutes", type=number(1, whole=True), default=60, help="give up after (default: %(default)s)"
+    )
     drain.set_defaults(run=run_drain)
     add_options(drain)
 

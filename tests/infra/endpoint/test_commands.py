@@ -271,9 +271,10 @@ def test_without_the_price_api_the_table_stays_and_says_its_date(
     assert "AWS's price API could not be asked" in shown
     assert "us-east-1 prices of 2026-08" in shown
     assert not (tmp_path / "prices.json").exists()
-    (tmp_path / "prices.json").write_text("{}")
-    assert imagine("cost") == 1
-    assert "imagine endpoint cost --refresh makes it anew" in capsys.readouterr().err
+    for text in ("{}", '{"region": "us-east-1", "day": "x", "hourly": {"ml.g6.xlarge": "nan"}}'):
+        (tmp_path / "prices.json").write_text(text)
+        assert imagine("cost") == 1
+        assert "imagine endpoint cost --refresh makes it anew" in capsys.readouterr().err
 
 
 def test_what_aws_does_not_allow_names_the_fix(
@@ -292,3 +293,77 @@ def test_a_terminal_shows_the_picture():
     shown = in_terminal(png("#102030"), columns=4)
 
     assert shown.split("\n") == ["\x1b[38;2;16;32;48;48;2;16;32;48m▀" * 4 + "\x1b[0m"] * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("cost", "--models-gb", "nan"), "'nan' is no number from 0 on"),
+        (("cost", "--pictures", "-1"), "'-1' is no whole number from 0 on"),
+        (("cost", "--seconds", "much"), "'much' is no number from 0 on"),
+        (("logs", "--minutes", "-5"), "'-5' is no whole number from 1 on"),
+        (("drain", "--minutes", "0.5"), "'0.5' is no whole number from 1 on"),
+    ],
+)
+def test_a_wrong_number_is_bad_usage(
+    imagine: Imagine, words: tuple[str, ...], named: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        imagine(*words)
+    assert ended.value.code == 2
+    assert named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (None, "request.json cannot be read: No such file"),
+        (b"{nope", "request.json is no JSON: "),
+        (b"\xff\xfe", "request.json is no JSON: "),
+        (b"[1]", "request.json must hold one JSON object"),
+    ],
+)
+def test_a_request_that_cannot_be_sent_is_named_and_not_sent(
+    imagine: Imagine,
+    account: Account,
+    content: bytes | None,
+    named: str,
+    capsys: pytest.CaptureFixture[str],
+):
+    if content is not None:
+        Path("request.json").write_bytes(content)
+    account.calls.clear()
+
+    assert imagine("invoke", "request.json", "--yes") == 1
+    assert named in capsys.readouterr().err
+    assert account.calls == []
+
+
+@pytest.mark.parametrize("out", [".", "nowhere/apple.png"])
+def test_a_picture_that_could_not_be_saved_is_not_drawn(
+    imagine: Imagine, account: Account, out: str, capsys: pytest.CaptureFixture[str]
+):
+    account.calls.clear()
+
+    assert imagine("test", "a red apple", "-o", out, "--yes") == 1
+    assert "--out:" in capsys.readouterr().err
+    assert account.calls == []
+
+
+def test_without_its_file_an_endpoint_asks_for_a_model(
+    imagine: Imagine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert imagine("plan", "--file", "nowhere.toml") == 1
+    assert "nowhere.toml is not there" in capsys.readouterr().err
+    (tmp_path / "endpoint.toml").unlink()
+
+    assert imagine("apply", "--yes") == 1
+    assert "endpoint.toml, model: is missing" in capsys.readouterr().err
+
+
+def test_a_region_that_the_price_list_does_not_know_keeps_nothing(
+    imagine: Imagine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert imagine("cost", "--refresh", "--region", "narnia-1") == 0
+    assert "has nothing of narnia-1; is it a region?" in capsys.readouterr().out
+    assert not (tmp_path / "prices.json").exists()

@@ -141,6 +141,14 @@ def test_without_an_engine_the_way_out_is_named(imagine: Imagine, capsys: pytest
     assert "--codebuild" in capsys.readouterr().err
 
 
+def test_two_regions_are_one_too_many(
+    imagine: Imagine, account: PlainAccount, capsys: pytest.CaptureFixture[str]
+):
+    assert imagine("push", "us-east-1", "--region", "eu-west-1") == 1
+    assert "two regions, us-east-1 and --region eu-west-1" in capsys.readouterr().err
+    assert account.calls == []
+
+
 def test_a_full_disk_is_told_before_anything_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     source = Source(recipe=RECIPES["diffusers"], root=lay_out(tmp_path))
     need_disk(source)
