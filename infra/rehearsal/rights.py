@@ -12,6 +12,7 @@ from infra.rehearsal.calls import Call
 
 UNSEEN: Mapping[str, str] = {
     "cloudwatch:DeleteAlarms": "it has AlarmNames, and the emulator looks for an AlarmName",
+    "ssm:DeleteParameters": "it has Names, and the emulator looks for a Name",
     "ssm:GetParameters": "it has Names, and the emulator looks for a Name",
 }
 """Actions whose resources the emulator cannot find in a request, so that it decides about `*`."""

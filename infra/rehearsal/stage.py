@@ -1,5 +1,6 @@
 """What whoever drives the rehearsal has: a Slack workspace, an account, and our command line."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 import httpx
 
 from bot.aws.clients import ServiceClients
+from bot.domain.messages import REFUSALS
 from infra.docs import ROOT
 from infra.local.slack.delivery import Delivered
 from infra.local.slack.testing import LocalSlack, Shown
@@ -131,6 +133,28 @@ class Stage:
         told = self.clients["logs"].filter_log_events(logGroupName=group)
         return [event["message"].rstrip() for event in told["events"]]
 
+    def events(self, name: str, what: str) -> list[dict[str, Any]]:
+        """The fields of every such event in a function's journal, oldest first."""
+        told = [json.loads(line) for line in self.logs(name) if line.startswith('{"level"')]
+        return [event.get("fields", {}) for event in told if event["message"] == what]
+
+    def invoke(self, name: str, event: Any) -> tuple[str | None, str]:
+        """Call a function as AWS does, and wait: the kind of its error, None for none, and its answer."""
+        body = json.dumps(event).encode()
+        told = self.clients["lambda"].invoke(FunctionName=self.function(name), Payload=body)
+        return told.get("FunctionError"), told["Payload"].read().decode()
+
+    def letters(self) -> list[dict[str, Any]]:
+        """What lies in the dead-letter queues, as `imagine dlq list` tells it."""
+        queues = json.loads(self.imagine("dlq", "list", "--stage", STAGE, "--json"))
+        return [letter for queue in queues for letter in queue["letters"]]
+
+    def job_ids(self) -> set[str]:
+        """Every job in the table."""
+        told = self.clients["dynamodb"].scan(TableName=NAME, ProjectionExpression="pk")["Items"]
+        keys = {str(item["pk"]["S"]) for item in told}
+        return {key.removeprefix("job#") for key in keys if key.startswith("job#")}
+
     def region_control(self, route: str, **told: Any) -> Mapping[str, Any]:
         """A switch of the stand-in for SageMaker."""
         reply = httpx.post(f"{self.region.sagemaker}/_sagemaker/{route}", json=told, timeout=PATIENCE)
@@ -200,10 +224,20 @@ class Stage:
     def asked(self, words: str, *, user: str = "you") -> Shown:
         """Type a line that draws; returns its card. Raises NotSeen with what was said instead."""
         number = len(self.slack.messages())
-        delivered = self.type(words, user=user)
-        if delivered.body:
-            raise NotSeen(f"/imagine {words}: {delivered.body}")
+        self.accept(words, user=user)
         return self.card(number)
+
+    def accept(self, words: str, *, user: str = "you") -> str:
+        """Type a line that draws; returns its job's id once there is a row. Raises NotSeen likewise.
+
+        On a busy machine Slack may be answered before the work is done; it goes on, and the row tells.
+        """
+        before = self.job_ids()
+        said = self.type(words, user=user).body
+        if said and said.get("text") != REFUSALS["not_confirmed"]:
+            raise NotSeen(f"/imagine {words}: {said}")
+        (job,) = self.until(lambda: self.job_ids() - before, what=f"the row of {words!r}")
+        return job
 
     def told(self, words: str, *, user: str = "you", contains: str) -> str:
         """Type a line and wait for what only this person is told. Raises NotSeen."""

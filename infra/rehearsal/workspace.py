@@ -24,10 +24,11 @@ class PatientClock(WallClock):
 
 
 class Signing(httpx.AsyncBaseTransport):
-    """Signs what Slack sends with the secret of this moment."""
+    """Signs what Slack sends with the secret of this moment. `last` is what was sent last, as it went out."""
 
     def __init__(self) -> None:
         self.rotate()
+        self.last: httpx.Request | None = None
         self._network = httpx.AsyncHTTPTransport(verify=False)
 
     def rotate(self) -> None:
@@ -38,6 +39,7 @@ class Signing(httpx.AsyncBaseTransport):
         body = await request.aread()
         stamp = int(request.headers["X-Slack-Request-Timestamp"])
         request.headers.update(sign(self.secret, body, timestamp=stamp))
+        self.last = request
         return await self._network.handle_async_request(request)
 
     async def aclose(self) -> None:

@@ -4,14 +4,31 @@ from collections.abc import Callable
 
 from infra.rehearsal.rows import Rows
 from infra.rehearsal.stage import Stage
-from infra.rehearsal.story import api, drawing, ending, failing, opening, recovering
+from infra.rehearsal.story import (
+    api,
+    checking,
+    drawing,
+    ending,
+    failing,
+    faulting,
+    intruding,
+    opening,
+    recovering,
+    refusing,
+    replacing,
+)
 
 CHAPTERS: tuple[Callable[[Stage, Rows], None], ...] = (
     opening.play,
     drawing.play,
     api.play,
+    intruding.play,
+    refusing.play,
     failing.play,
     recovering.play,
+    replacing.play,
+    faulting.play,
+    checking.play,
     ending.play,
 )
 """In their order: later chapters use what earlier ones have set up."""

@@ -1,20 +1,15 @@
 """What is lost on the way, changed under way, or fails for a while: no job is lost, none is drawn twice."""
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from infra.local.slack.testing import Shown
-from infra.rehearsal.rights import roles_of
+from infra.rehearsal.outages import accepted, no_events, no_table, nudges_again_at_once, queue_url
 from infra.rehearsal.rows import Rows
-from infra.rehearsal.stage import BUCKET, NAME, STAGE, NotSeen, Stage
+from infra.rehearsal.stage import STAGE, NotSeen, Stage
 from infra.rehearsal.story import steering
 from infra.rehearsal.story.opening import deploy, loosen_all, until_opened
 from infra.rehearsal.workspace import install_with, new_token
 
-OUTAGE = "outage"
-DENY = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*"}]}
 LIMIT = "7200"
 SWEPT = 240.0
 """Seconds: a look is due a minute after the last, and the sweep comes every minute."""
@@ -27,21 +22,23 @@ def play(stage: Stage, rows: Rows) -> None:
     with rows("imagine dlq redrive: the picture is in the thread") as row:
         stage.imagine("dlq", "redrive", "--stage", STAGE, "--yes")
         _has_picture(stage, stage.ended(card))
+    with rows("a nudge that the worker failed on: dlq list, dlq redrive") as row:
+        row.fact = _dead_nudge(stage)
     with rows("redeploy in the middle of a job"):
-        with _accepted(stage, "a red apple --steps 10 --seed 24") as waiting:
+        with accepted(stage, "a red apple --steps 10 --seed 24") as waiting:
             deploy(stage, IMAGINE_DAILY_GPU_SECONDS=LIMIT)
             loosen_all(stage)
             _runs_new(stage)
         _has_picture(stage, stage.ended(waiting()))
     with rows("rotation of both secrets in the middle of a job") as row:
-        with _accepted(stage, "a red apple --steps 10 --seed 25") as waiting:
+        with accepted(stage, "a red apple --steps 10 --seed 25") as waiting:
             _rotate(stage)
         _has_picture(stage, stage.ended(waiting()))
         stage.press(waiting(), "reroll")
         row.fact = "the new secret opens, the former one still does"
-    with rows("a message that nobody of ours wrote") as row:
+    with rows("a poisoned message: dead letter, and no redrive") as row:
         row.fact = _poison(stage)
-    with _without_events(stage):
+    with no_events(stage):
         card = stage.asked("a red apple --steps 10 --seed 26")
         steering.play(stage, rows)  # meanwhile: the sweep's look is due a minute after the drawing began
         with rows("S3 events switched off: the sweep finds the result"):
@@ -53,35 +50,29 @@ def _has_picture(stage: Stage, card: Shown) -> None:
 
 
 def _dead_letter(stage: Stage) -> tuple[Shown, str]:
-    """The result function may not use the table for a while: three tries, then the event is kept."""
-    iam = stage.clients["iam"]
-    (role,) = roles_of(stage.clients, [stage.function("result")])
-    iam.put_role_policy(RoleName=role.name, PolicyName=OUTAGE, PolicyDocument=json.dumps(DENY))
-    try:
+    """Three tries, then the event is kept."""
+    with no_table(stage, "result"):
         card = stage.asked("a red apple --steps 10 --seed 27")
-        letters = stage.until(lambda: _letters(stage), what="a dead letter")
-    finally:
-        iam.delete_role_policy(RoleName=role.name, PolicyName=OUTAGE)
+        letters = stage.until(stage.letters, what="a dead letter")
     return card, f"{letters[0]['function']}: {letters[0]['kind']} ({letters[0]['cause']})"
 
 
-def _letters(stage: Stage) -> list[dict[str, Any]]:
-    queues = json.loads(stage.imagine("dlq", "list", "--stage", STAGE, "--json"))
-    return [letter for queue in queues for letter in queue["letters"]]
+def _dead_nudge(stage: Stage) -> str:
+    """Five tries. The sweep may be faster than the redrive: there is one picture all the same."""
+    number = len(stage.slack.messages())
+    with nudges_again_at_once(stage), no_table(stage, "worker"):
+        job = stage.accept("a red apple --steps 10 --seed 28")
+        stage.until(lambda: _letters_of(stage, job), what="a dead nudge of the job")
+    stage.imagine("dlq", "redrive", "--queue", "dead-nudges", "--stage", STAGE, "--yes")
+    card = stage.ended(stage.card(number))
+    if len(stage.files(card)) != 1 or _letters_of(stage, job):
+        raise NotSeen(f"{len(_letters_of(stage, job))} letters; the card says {card.words!r}")
+    return "five tries, a letter, one picture"
 
 
-@contextmanager
-def _accepted(stage: Stage, words: str) -> Iterator[Callable[[], Shown]]:
-    """A job that no worker takes on meanwhile, for its queue wakes nobody. Gives a way to its card."""
-    functions, number = stage.clients["lambda"], len(stage.slack.messages())
-    worker = stage.function("worker")
-    (mapping,) = functions.list_event_source_mappings(FunctionName=worker)["EventSourceMappings"]
-    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
-    try:
-        stage.type(words)
-        yield lambda: stage.card(number)
-    finally:
-        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+def _letters_of(stage: Stage, job: str | None) -> list[dict[str, Any]]:
+    """Nudges that died; those of nobody's job where `job` is None."""
+    return [letter for letter in stage.letters() if not letter["function"] and letter["job"] == job]
 
 
 def _runs_new(stage: Stage) -> None:
@@ -103,25 +94,16 @@ def _rotate(stage: Stage) -> None:
     until_opened(stage, former)
 
 
-@contextmanager
-def _without_events(stage: Stage) -> Iterator[None]:
-    """The bucket tells nobody of what arrives."""
-    s3 = stage.clients["s3"]
-    told = s3.get_bucket_notification_configuration(Bucket=BUCKET)
-    told.pop("ResponseMetadata", None)
-    s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={})
-    try:
-        yield
-    finally:
-        s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=told)
-
-
 def _poison(stage: Stage) -> str:
-    """It is refused, and counted; what comes again and again is for the queue's own dead letters."""
-    url = stage.clients["sqs"].get_queue_url(QueueName=f"{NAME}-nudges")["QueueUrl"]
-    stage.clients["sqs"].send_message(QueueUrl=url, MessageBody='{"job": "../../etc"}')
-    stage.until(
-        lambda: [line for line in stage.logs("worker") if "poison_message" in line],
-        what="poison_message in the log",
-    )
-    return "poison_message is counted"
+    """It is refused and counted five times, kept, and no redrive sends it again."""
+    sqs = stage.clients["sqs"]
+    before = len(stage.events("worker", "poison_message"))
+    with nudges_again_at_once(stage):
+        sqs.send_message(QueueUrl=queue_url(stage, "nudges"), MessageBody='{"job": "../../etc"}')
+        letters = stage.until(lambda: _letters_of(stage, None), what="a dead letter of nobody's")
+    stage.begin("dlq", "redrive", "--stage", STAGE, "--yes").finish(status=1)
+    if _letters_of(stage, None) != letters:
+        raise NotSeen("it was sent again")
+    sqs.purge_queue(QueueUrl=queue_url(stage, "dead-nudges"))
+    counted = len(stage.events("worker", "poison_message")) - before
+    return f"poison_message counted {counted} times; {letters[0]['kind']} stays in dead-nudges"
