@@ -10,8 +10,8 @@ from pathlib import Path
 from model_packaging.errors import Unreadable
 
 MIB = 2**20
-CHUNK = MIB
-"""What a core's cache still holds when it is hashed."""
+CHUNK = MIB // 4
+"""What a core's cache still holds when it is hashed, beside whatever else runs there."""
 
 AUTOV1_BYTES = 64 * 2**10
 

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import PurePosixPath
 
 from model_packaging.findings import Finding, error, note, warning
@@ -23,8 +23,8 @@ _SIDECARS = (".yaml", ".yml")
 _NAMES = ", ".join(folder.name for folder in FOLDERS)
 
 
-def placement_findings(paths: Iterable[str]) -> Iterator[Finding]:
-    """`paths` are of files, relative to the root."""
+def placement_findings(paths: Iterable[str], there: Collection[str] = ()) -> Iterator[Finding]:
+    """`paths` are of files, relative to the root; `there`: the folders at the root."""
     tops: dict[str, list[str]] = defaultdict(list)
     for path in paths:
         if _is_hidden(path):
@@ -34,14 +34,14 @@ def placement_findings(paths: Iterable[str]) -> Iterator[Finding]:
     for path in tops.pop("", []):
         yield from _at_the_root(path)
     for top, inside in sorted(tops.items()):
-        yield from _in_a_folder(top, inside)
+        yield from _in_a_folder(top, inside, there)
 
 
-def folder_findings(folders: Iterable[str]) -> Iterator[Finding]:
-    """Folders at the root whose spelling is off and that hold nothing yet."""
+def folder_findings(folders: Iterable[str], there: Collection[str] = ()) -> Iterator[Finding]:
+    """Folders at the root whose spelling is off and that hold nothing yet; `there`: all of them."""
     for name in folders:
         if folder_named(name) is None and (meant := folder_meant_by(name)) is not None:
-            yield _misspelt(name, meant.name)
+            yield _misspelt(name, meant.name, there)
 
 
 def duplicate_findings(paths: Iterable[str]) -> Iterator[Finding]:
@@ -68,7 +68,7 @@ def _at_the_root(path: str) -> Iterator[Finding]:
         yield note(printable(path), "foreign-file", "no server reads it; packing leaves it out")
 
 
-def _in_a_folder(top: str, inside: list[str]) -> Iterator[Finding]:
+def _in_a_folder(top: str, inside: list[str], there: Collection[str]) -> Iterator[Finding]:
     if folder_named(top) is not None:
         for path in inside:
             yield from _file_in_its_folder(path)
@@ -79,7 +79,7 @@ def _in_a_folder(top: str, inside: list[str]) -> Iterator[Finding]:
         what = "the model folders lie one level too deep"
         yield error(printable(top), "too-deep", what, f"pack from inside {printable(top)}/")
     elif (meant := folder_meant_by(top)) is not None:
-        yield _misspelt(top, meant.name)
+        yield _misspelt(top, meant.name, there)
     elif models:
         what = f"no server looks into this folder; {len(models)} model files in it would not be found"
         yield error(printable(top), "unknown-folder", what, f"move them into one of {_NAMES}")
@@ -87,14 +87,11 @@ def _in_a_folder(top: str, inside: list[str]) -> Iterator[Finding]:
         yield note(printable(top), "foreign-folder", "no server reads it; packing leaves it out")
 
 
-def _misspelt(name: str, meant: str) -> Finding:
+def _misspelt(name: str, meant: str, there: Collection[str]) -> Finding:
+    """`mv` would put it into a folder of the right name."""
     shown = printable(name)
-    return error(
-        shown,
-        "folder-name",
-        f'the folder must be called "{meant}", letter by letter',
-        f"mv {shlex.quote(shown)} {meant}",
-    )
+    fix = f"move what it holds to {meant}/" if meant in there else f"mv {shlex.quote(shown)} {meant}"
+    return error(shown, "folder-name", f'the folder must be called "{meant}", letter by letter', fix)
 
 
 def _file_in_its_folder(path: str) -> Iterator[Finding]:

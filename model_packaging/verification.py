@@ -212,11 +212,10 @@ class Seen:
     def report(self, limits: Limits, *, is_whole: bool) -> Report:
         paths = [path for path, _ in self._keys]
         self.findings += name_findings(self._keys)
-        self.findings += placement_findings(paths)
         tops = {path.partition("/")[0] for path in paths}
-        self.findings += folder_findings(
-            name for name in self.folders if "/" not in name and name not in tops
-        )
+        folders = [name for name in self.folders if "/" not in name and name not in tops]
+        self.findings += placement_findings(paths, tops.union(folders))
+        self.findings += folder_findings(folders, tops.union(folders))
         self.findings += duplicate_findings(paths)
         size = sum(size for _, size in self._keys)
         self.findings += _size_findings(size + self.packed_size, self.packed_size or size, limits)

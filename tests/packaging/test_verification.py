@@ -81,7 +81,6 @@ def test_lora_and_controlnet_may_be_absent(tmp_path: Path):
     ],
 )
 def test_the_name_of_a_folder_counts_letter_by_letter(written: str, meant: str, tmp_path: Path):
-    folder(tmp_path)
     write(tmp_path / written / "x.safetensors", LORA_XL)
 
     [finding] = [told for told in verify_folder(tmp_path).findings if told.code == "folder-name"]
@@ -89,6 +88,15 @@ def test_the_name_of_a_folder_counts_letter_by_letter(written: str, meant: str, 
     assert finding.path == written
     assert finding.fix == f"mv {written} {meant}"
     assert f'"{meant}"' in finding.what
+
+
+def test_a_folder_is_not_moved_into_the_one_of_the_right_name(tmp_path: Path):
+    (folder(tmp_path) / "controlnet").mkdir()
+    (tmp_path / "ControlNet").mkdir(exist_ok=True)
+
+    [finding] = [told for told in verify_folder(tmp_path).findings if told.code == "folder-name"]
+
+    assert finding.fix == "move what it holds to ControlNet/"
 
 
 def test_an_empty_folder_with_a_wrong_name_is_told_too(tmp_path: Path):
