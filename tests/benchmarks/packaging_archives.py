@@ -1,8 +1,10 @@
 """`imagine models pack` beside the seed's `tar zcvf`, on 2 GB of random half-precision weights.
 
-Whole commands, as typed, in turns; page cache warm. Each archive is removed before the next is written.
+Whole commands, as typed, in turns; page cache warm. Each archive is removed before the next is written. CPU
+seconds stand beside the clock's: they tell the same on a machine that is busy with other work.
 """
 
+import resource
 import subprocess
 import sys
 import time
@@ -28,15 +30,20 @@ def main(rounds: int = ROUNDS, seed_rounds: int = ROUNDS, size: int = SIZE) -> N
         made = Path(out, "model.tar.gz")
         ways = _ways(folder, made)
         seconds: dict[str, list[float]] = {name: [] for name in ways}
+        burned: dict[str, list[float]] = {name: [] for name in ways}
         sizes: dict[str, int] = {}
         for number in range(rounds):
             for name, way in ways.items():
                 if name == "tar zcvf" and number >= seed_rounds:
                     continue
                 made.unlink(missing_ok=True)
+                before = _burned()
                 seconds[name].append(_seconds(way))
+                burned[name].append(_burned() - before)
                 sizes[name] = made.stat().st_size if made.exists() else 0
     _tell(seconds, sizes)
+    for name, samples in burned.items():
+        row(f"{name}, CPU", samples, unit="s")
 
 
 def _ways(folder: Path, made: Path) -> dict[str, Way]:
@@ -78,6 +85,11 @@ def _ratio(name: str, above: list[float], below: list[float], goal: str) -> None
 
 def _run(command: list[str]) -> None:
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def _burned() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _seconds(way: Way) -> float:
