@@ -39,7 +39,9 @@ def dispatch(core: Core, *, in_hand: str | None = None) -> tuple[str, ...]:
 
 def _admit(core: Core, job: Job, *, window: int) -> Job:
     now = core.clock.now()
-    after = tokened(core, apply(job, "admit", admitted_at=now, next_check_at=now + core.times.nudge_after))
+    freed = {"lease_owner": None, "lease_until": 0.0}  # of the hand that let it wait: the next one may submit
+    timed = {"admitted_at": now, "next_check_at": now + core.times.nudge_after}
+    after = tokened(core, apply(job, "admit", **timed, **freed))
     core.jobs.transition(after, counters=admission_of(core, job, at=now, window=window))
     return after
 

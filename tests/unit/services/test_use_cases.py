@@ -7,6 +7,7 @@ import pytest
 from bot.domain import messages
 from bot.domain.errors import Ambiguous, Busy, Refused, Rejected, Unavailable
 from bot.domain.job import Address, Outcome, SinkKind, State, state_of
+from bot.domain.transitions import apply
 from bot.http_api.poll_sink import PollSink
 from bot.local.database import MEMORY, Database
 from bot.local.journal import ListJournal
@@ -20,7 +21,7 @@ from bot.ports import EndpointState, Fate, Index, Verdict, Warmth
 from bot.services import admin, control, gallery, intake
 from bot.services.core import Caller, Core, Policy, Process
 from bot.services.people import People
-from bot.services.rows import IN_FLIGHT, month_key
+from bot.services.rows import IN_FLIGHT, month_key, tokened
 from bot.services.settings import CATALOGUE, change
 from bot.services.sweep import sweep
 from bot.services.work import advance, take_failure, take_result
@@ -138,6 +139,20 @@ def test_a_lost_nudge_loses_nothing(core):
     sweep(dataclasses.replace(core, queue=InProcessQueue()))
 
     assert state_of(core.jobs.get(job.id)) is State.SUBMITTED
+
+
+def test_a_job_that_enters_is_submitted_though_the_hand_that_let_it_wait_still_holds_it(core):
+    first, second = ask(core, "a red fox", key="k1").job, ask(core, "a blue jay", key="k2").job
+    advance(core, first.id)
+    advance(core, second.id)
+    waiting = core.jobs.get(second.id)
+    held = {"lease_owner": "another:hand", "lease_until": core.clock.now() + 120}
+    core.jobs.transition(tokened(core, apply(waiting, "wait", **held)))
+
+    draw(core, first)
+    advance(core, second.id)
+
+    assert state_of(core.jobs.get(second.id)) is State.SUBMITTED
 
 
 class RememberingQueue:
