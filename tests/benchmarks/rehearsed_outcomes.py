@@ -19,12 +19,11 @@ from tests.benchmarks.rehearsed_acks import place
 from tests.benchmarks.rehearsed_stage import Seeing, Seen, keys_of, opened
 from tests.scenarios.test_aws_calls import MOST_CALLS
 
-COMMANDS, RUN = 200, "people"
+COMMANDS, WARMING = 200, 20
 PATIENCE, LOOK_EVERY = 900.0, 10.0
 SETTLED = 3.0
 """Seconds after the picture in which its row is written for the last time."""
 
-NUMBERED = re.compile(rf"a red fox number {RUN}-(\d+)")
 CARD, SHARE = "chat.postMessage", "files.completeUploadExternal"
 
 
@@ -59,16 +58,22 @@ class Log:
 
 def main() -> None:
     with opened("outcomes", slack_limits=True) as (stage, seeing):
-        stage.draw("a fox to warm up")
+        _typed(stage, WARMING, run="warm")
+        _outcomes(stage, Log(), WARMING, run="warm")
+        stage.draw("a fox for the settings, which a process reads once a minute")
         job = _lone_picture(stage, seeing)
         mark, began, log = seeing.mark(), time.time(), Log()
-        acks = by_five_people(f"{stage.api}/slack/events", commands=COMMANDS, run=RUN, **place(stage))
+        acks = _typed(stage, COMMANDS, run="people")
         single(f"{COMMANDS} commands typed within", time.time() - began, unit="s")
-        outcomes = _outcomes(stage, log)
-        _report(acks, outcomes)
+        outcomes = _outcomes(stage, log, COMMANDS, run="people")
         _posts(log, since=began)
         _calls(seeing.since(mark, keys=keys_of(stage)))
         _look_back(stage, seeing, job)
+        _judge(acks, outcomes)
+
+
+def _typed(stage: Stage, commands: int, *, run: str) -> Acks:
+    return by_five_people(f"{stage.api}/slack/events", commands=commands, run=run, **place(stage))
 
 
 def _lone_picture(stage: Stage, seeing: Seeing) -> str:
@@ -98,25 +103,26 @@ def _audit(seeing: Seeing, keys: dict[str, str], job: str) -> list[Seen]:
     return about if any(call.name == "dynamodb UpdateItem" for call in about) else []
 
 
-def _outcomes(stage: Stage, log: Log) -> Mapping[int, Outcome]:
-    """By the command's number; those that are there when nothing more comes within the patience."""
+def _outcomes(stage: Stage, log: Log, commands: int, *, run: str) -> Mapping[int, Outcome]:
+    """By the command's number; those that are there within the patience."""
     began = time.monotonic()
     while True:
         log.read(stage)
-        seen = _seen(stage)
+        seen = _seen(stage, run)
         there = sum(outcome.is_there for outcome in seen.values())
         passed = time.monotonic() - began
         print(f"  {passed:3.0f} s: {len(seen)} cards, {there} ended", flush=True)
-        if there >= COMMANDS or passed > PATIENCE:
+        if there >= commands or passed > PATIENCE:
             return seen
         stage.region.check()
         time.sleep(LOOK_EVERY)
 
 
-def _seen(stage: Stage) -> Mapping[int, Outcome]:
+def _seen(stage: Stage, run: str) -> Mapping[int, Outcome]:
+    numbered = re.compile(rf"a red fox number {run}-(\d+)")
     by_number: dict[int, list[Shown]] = {}
     for card in stage.slack.messages():
-        if found := NUMBERED.search(card.words):
+        if found := numbered.search(card.words):
             by_number.setdefault(int(found[1]), []).append(card)
     return {
         number: Outcome(
@@ -126,7 +132,8 @@ def _seen(stage: Stage) -> Mapping[int, Outcome]:
     }
 
 
-def _report(acks: Acks, outcomes: Mapping[int, Outcome]) -> None:
+def _judge(acks: Acks, outcomes: Mapping[int, Outcome]) -> None:
+    """Raises NotSeen for a late ack, and for an outcome that is missing or comes twice."""
     print(*acks.checks, sep="\n")
     single("ack, p95", quantile(acks.milliseconds, 0.95), unit="ms")
     single("ack, slowest", max(acks.milliseconds), unit="ms", goal="goal < 3000")
