@@ -37,8 +37,8 @@ gates: .venv-gates/gates.stamp ## look at serverless.yml as CloudFormation gets 
 rehearse: $(VENV)/test.stamp .venv-rehearsal/rehearsal.stamp node_modules/.package-lock.json ## deploy the service on this machine and drive it (docs/rehearsal.md)
 	@$(BIN)/python -m infra.rehearsal && $(BIN)/python -m pytest -q tests/rehearsal
 
-faults: $(VENV)/test.stamp ## every fault on the wire between the packed functions and AWS (minutes; needs Python 3.13)
-	@$(BIN)/python -m pytest -q tests/lambda_package/faults/test_faults.py
+faults: $(VENV)/test.stamp ## every fault between the packed functions and their peers (minutes; needs Python 3.13)
+	@$(BIN)/python -m pytest -q tests/lambda_package/faults/test_faults.py tests/lambda_package/faults/every_fault.py
 
 unit: $(VENV)/test.stamp
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit

@@ -30,7 +30,7 @@ SECONDS = 90.0
 
 FAULTY_TIMES = dataclasses.replace(
     TIMES,
-    lease=12.0,
+    lease=15.0,
     sweep_every=0.5,
     audit_after=3600.0,
     request_ttl=20.0,
