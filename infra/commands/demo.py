@@ -14,6 +14,9 @@ from infra.local.demo import Demo
 from infra.local.demo import run as run_demo
 from infra.local.model_file import CannotUse, check_model
 
+FIRST_LOG = "inference-server.log"
+"""What every demo leaves in its home."""
+
 
 def fill(parser: argparse.ArgumentParser) -> None:
     """Its options."""
@@ -33,7 +36,9 @@ def fill(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until Ctrl-C (then 0); 1 when the port is taken or a part fails, 2 for an unfit port or model."""
+    """Serve until Ctrl-C (then 0); 1 when the port is taken or a part fails, 2 for an unfit port, folder or
+    model.
+    """
     if not 0 < arguments.port < 65536:
         print(f"imagine demo: --port {arguments.port} is no port; use 1 to 65535", file=sys.stderr)
         return 2
@@ -61,7 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> Demo:
-    """Raises `CannotUse` for a model or model folder that cannot be drawn with."""
+    """Raises `CannotUse` for a home that holds something else, and for a model that cannot be drawn with."""
+    _check_home(arguments.home)
     if arguments.models and not arguments.models.is_dir():
         raise CannotUse(f"--models: {arguments.models} is no folder")
     if arguments.model:
@@ -74,6 +80,16 @@ def _demo(arguments: argparse.Namespace) -> Demo:
         models=arguments.models and arguments.models.resolve(),
         environment=dict(os.environ),  # noqa: TID251  children inherit PATH and the like
     )
+
+
+def _check_home(home: Path) -> None:
+    """It is emptied, so it must be new, empty, or left by an earlier demo. Raises `CannotUse`."""
+    if not home.exists() or (home / FIRST_LOG).is_file():
+        return
+    if not home.is_dir():
+        raise CannotUse(f"--home: {home} is a file; name a folder")
+    if any(home.iterdir()):
+        raise CannotUse(f"--home: {home} would be emptied, and what is in it is no demo's; name another")
 
 
 def _announce(demo: Demo) -> None:

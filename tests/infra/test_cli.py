@@ -325,10 +325,22 @@ def test_a_taken_port_is_a_clear_message(capsys, tmp_path):
     assert f"make demo PORT={port + 1}" in told
 
 
+def test_a_folder_with_something_else_in_it_is_not_emptied(capsys, tmp_path):
+    thesis = tmp_path / "thesis.txt"
+    thesis.write_text("years of work")
+
+    assert main(["demo", "--port", str(free_port()), "--home", str(tmp_path)]) == 2
+    assert "would be emptied" in capsys.readouterr().err
+    assert main(["demo", "--port", str(free_port()), "--home", str(thesis)]) == 2
+    assert "is a file" in capsys.readouterr().err
+    assert thesis.read_text() == "years of work"
+
+
 def test_a_part_that_does_not_start_ends_the_demo_with_its_last_lines(capsys, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     try:
         port = free_port()
+        assert main(["demo", "--port", str(port), "--engine", "oil", "--home", str(tmp_path / "demo")]) == 1
         assert main(["demo", "--port", str(port), "--engine", "oil", "--home", str(tmp_path / "demo")]) == 1
     finally:
         signal.signal(signal.SIGTERM, before)
