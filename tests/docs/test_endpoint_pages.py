@@ -37,5 +37,11 @@ def test_every_command_on_the_page_is_one_there_is(command: str, capsys: pytest.
 
 
 def test_the_idle_month_on_the_page_is_the_one_that_is_summed():
-    assert f"**{total(idle_month()):.2f}**" in COST.text
-    assert f"${total_without_free(idle_month()):.2f}" in COST.text
+    month = idle_month()
+    lines = {line.what.partition(",")[0]: line for line in month}
+    free_too = sum(lines[what].dollars or 0.0 for what in ("alarms", "logs", "sweep"))
+
+    assert f"**{total(month):.2f}**" in COST.text
+    assert f"million it is ${total(month) + lines['queue'].waived:.2f}" in COST.text
+    assert f"${total_without_free(month):.2f}. An account" in COST.text
+    assert f"${total(month) - free_too:.2f} is left" in COST.text

@@ -99,7 +99,10 @@ def run_logs(arguments: argparse.Namespace) -> int:
             print(json.dumps(event) if arguments.json else event["message"].rstrip(), flush=True)
         if not arguments.follow:
             return 0
-        time.sleep(FOLLOW_EVERY)
+        try:
+            time.sleep(FOLLOW_EVERY)
+        except KeyboardInterrupt:
+            return 0
 
 
 def _events(logs: Any, group: str, since: float) -> Iterator[dict[str, Any]]:

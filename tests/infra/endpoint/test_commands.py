@@ -367,3 +367,21 @@ def test_a_region_that_the_price_list_does_not_know_keeps_nothing(
     assert imagine("cost", "--refresh", "--region", "narnia-1") == 0
     assert "has nothing of narnia-1; is it a region?" in capsys.readouterr().out
     assert not (tmp_path / "prices.json").exists()
+
+
+def interrupt(_seconds: float) -> None:
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_says_that_the_same_line_goes_on_and_it_does(
+    imagine: Imagine, account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    with monkeypatch.context() as impatient:
+        impatient.setattr(shared.time, "sleep", interrupt)
+        assert imagine("apply", "--yes") == 1
+    assert "interrupted; the same line goes on from here" in capsys.readouterr().err
+
+    assert imagine("apply", "--yes") == 0
+    assert account.stand.status("imagine-dev") == ("InService", 1, 1)
+    monkeypatch.setattr(shared.time, "sleep", interrupt)
+    assert imagine("logs", "--follow") == 0, "there it is how one leaves"
