@@ -50,7 +50,7 @@ from tests.aws.invocations import Invocations
 from tests.scenarios.looking import TEAM, Looking
 from tests.scenarios.mortality import Fate, Killed
 from tests.scenarios.one_machine import SIDE, STEPS, TIMES
-from tests.scenarios.stack import ROBIN
+from tests.scenarios.stack import PATIENCE, ROBIN
 
 MODEL = "imagine-test"
 ROLE = "arn:aws:iam::123456789012:role/imagine-endpoint"
@@ -160,7 +160,7 @@ class Functions:
     """The deployed functions, each built as at its first event."""
 
     def __init__(self, deployed: Deployment, refit: Refit) -> None:
-        self.slack = bootstrap_front.slack(deployed, refit=refit)
+        self.slack = bootstrap_front.slack(deployed, refit=refit, hard_stop=PATIENCE)
         self.worker = bootstrap_workers.worker(deployed, refit=refit)
         self.result = bootstrap_workers.result(deployed, refit=refit)
         self.failure = bootstrap_workers.failure(deployed, refit=refit)

@@ -31,12 +31,13 @@ TIMES = dataclasses.replace(
     nudge_after=0.2,
     look_every=0.2,
     confirm_first=0.05,
-    confirm_patience=0.4,
+    confirm_patience=2.0,
+    click_guard=60.0,
     audit_after=0.3,
     back_off_first=0.1,
     back_off_most=0.5,
 )
-"""Whatever comes again does so at once. The lease alone is longer: a slow machine is no dead worker."""
+"""Whatever comes again does so at once. How long others may take is longer: a slow machine is no dead one."""
 SIDE, STEPS = 64, 4
 
 

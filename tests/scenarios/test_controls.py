@@ -98,7 +98,7 @@ def test_choosing_a_picture_changes_nothing_by_itself(stack: Stack):
     card = stack.draw("a red fox --n 2")
     stack.choose(card, "pick", "Picture 2")
 
-    assert stack.cards()[0].blocks == card.blocks
+    stack.until(lambda: stack.cards()[0].blocks == card.blocks)
     assert len(stack.files(card)) == 1
     assert stack.told() == []
 
@@ -247,7 +247,7 @@ def test_cancel_of_an_old_snapshot_after_the_end_is_told_so(stack: Stack):
 
     assert "too late to cancel" in stack.told()[-1]
     assert stack.outcomes() == [Outcome.OK]
-    assert stack.cards()[0].blocks == card.blocks
+    stack.until(lambda: stack.cards()[0].blocks == card.blocks)
 
 
 @pytest.mark.parametrize("control", ["full_size", "vary", "reroll"])

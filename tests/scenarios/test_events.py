@@ -61,7 +61,7 @@ def test_a_result_event_that_comes_again_changes_nothing(stack: Stack):
         stack.bot.repeat_result_event(job)
 
     assert len(stack.files(card)) == 1
-    assert stack.cards()[0].json["blocks"] == before["blocks"]
+    stack.until(lambda: stack.cards()[0].json["blocks"] == before["blocks"])
     assert stack.bot.in_flight() == 0
     assert stack.bot.gpu_time_used() == job.cost
 
@@ -85,7 +85,7 @@ def test_a_failure_that_arrives_after_the_picture_changes_nothing(stack: Stack):
     stack.bot.repeat_result_event(job)
 
     assert stack.outcomes() == [Outcome.OK]
-    assert stack.cards()[0].json["blocks"] == card.json["blocks"]
+    stack.until(lambda: stack.cards()[0].json["blocks"] == card.json["blocks"])
 
 
 def test_a_picture_that_arrives_after_the_failure_changes_nothing(stack: Stack):
