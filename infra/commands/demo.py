@@ -67,11 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _demo(arguments: argparse.Namespace) -> Demo:
     """Raises `CannotUse` for a home that holds something else, and for a model that cannot be drawn with."""
-    _check_home(arguments.home)
     if arguments.models and not arguments.models.is_dir():
         raise CannotUse(f"--models: {arguments.models} is no folder")
     if arguments.model:
         check_model(arguments.model)
+    _check_home(arguments.home)
     return Demo(
         port=arguments.port,
         home=arguments.home.resolve(),
