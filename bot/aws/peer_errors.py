@@ -86,15 +86,19 @@ def peer_errors() -> Iterator[None]:
 
 
 def meaning_of(error: ClientError) -> PeerError:
-    """The bot's error for an answer that AWS gave."""
+    """The bot's error for an answer that AWS gave. One that was cut short on the way says nothing lasting:
+    botocore then has the bare HTTP status for a code.
+    """
     code = code_of(error)
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in THROTTLED or status == 429:
         return Busy(code)
     if code in BAD_CREDENTIALS | NOT_TAKEN:
         return Unavailable(code)
-    if status >= 500 or not code:
-        return Ambiguous(code or f"http_{status}")
+    if code in ("", str(status)):
+        return Ambiguous(f"http_{status}")
+    if status >= 500:
+        return Ambiguous(code)
     return Rejected(code)
 
 

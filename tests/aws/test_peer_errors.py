@@ -44,6 +44,7 @@ def answered(code: str, status: int) -> ClientError:
         ("RequestTimeout", 400, Unavailable),
         ("InternalServerError", 500, Ambiguous),
         ("", 400, Ambiguous),
+        ("404", 404, Ambiguous),
         ("AccessDeniedException", 400, Rejected),
         ("ValidationException", 400, Rejected),
     ],

@@ -168,6 +168,15 @@ def test_a_lost_write_to_a_key_that_others_hold_is_refused(objects, wire):
         objects.put(KEY, b"ours")
 
 
+def test_a_refusal_that_is_cut_short_is_asked_for_again(objects, wire):
+    wire.faults.append(truncated)
+    assert objects.get(KEY) is None
+
+    wire.always = truncated
+    with pytest.raises(Unavailable):
+        objects.get(KEY)
+
+
 @pytest.mark.parametrize("fault", [nobody_there, reset, silent, s3_says(500, "InternalError"), garbled])
 @pytest.mark.parametrize("call", READS)
 def test_a_read_that_stays_lost_had_no_effect(objects, wire, call, fault):
