@@ -58,10 +58,10 @@ class Log:
 
 def main() -> None:
     with opened("outcomes", slack_limits=True) as (stage, seeing):
-        _typed(stage, WARMING, run="warm")
-        _outcomes(stage, Log(), WARMING, run="warm")
         stage.draw("a fox for the settings, which a process reads once a minute")
         job = _lone_picture(stage, seeing)
+        _typed(stage, WARMING, run="warm")
+        _outcomes(stage, Log(), WARMING, run="warm")
         mark, began, log = seeing.mark(), time.time(), Log()
         acks = _typed(stage, COMMANDS, run="people")
         single(f"{COMMANDS} commands typed within", time.time() - began, unit="s")
