@@ -25,10 +25,12 @@ CHAPTERS: tuple[Callable[[Stage, Rows], None], ...] = (
     intruding.play,
     refusing.play,
     failing.play,
-    recovering.play,
     replacing.play,
     faulting.play,
+    recovering.play,
     checking.play,
     ending.play,
 )
-"""In their order: later chapters use what earlier ones have set up."""
+"""In their order: later chapters use what earlier ones set up. After `recovering` the endpoint sleeps, as
+an admin has ordered.
+"""
