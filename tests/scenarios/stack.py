@@ -203,6 +203,11 @@ def has_ended(card: Shown | None) -> bool:
     return card is not None and bool(ENDED & card.controls.keys())
 
 
+def face(card: Shown) -> list[dict[str, Any]]:
+    """Its blocks without their ids: every edit, also one that changes nothing, gives them new ones."""
+    return [{name: part for name, part in block.items() if name != "block_id"} for block in card.blocks]
+
+
 def option(card: Shown, control: str, label: str) -> str:
     """The value behind a label of a menu."""
     options = card.controls[control]["options"]
