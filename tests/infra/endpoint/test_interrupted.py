@@ -59,7 +59,6 @@ def gone(account: Account) -> None:
         account["logs"].delete_log_group(logGroupName=account.place.log_group)
 
 
-@pytest.mark.timeout(300)
 def test_apply_killed_at_any_call_is_finished_by_the_next(kept: Account):
     gone(kept)
     kept.apply()
@@ -100,7 +99,6 @@ def updating(account: Account, goal: Wanted, prove: Callable[[], None] = proven)
     return lambda: update(goal, account, waits=account.waits, prove=prove)
 
 
-@pytest.mark.timeout(300)
 def test_update_killed_at_any_call_is_finished_by_the_next(kept: Account):
     goal = kept.goal(concurrency=2)
     seen = []
@@ -114,7 +112,6 @@ def test_update_killed_at_any_call_is_finished_by_the_next(kept: Account):
     assert {"sagemaker.UpdateEndpoint", "sagemaker.DeleteEndpointConfig"} <= set(seen)
 
 
-@pytest.mark.timeout(300)
 def test_update_killed_at_any_call_still_goes_back_where_the_next_draws_nothing(kept: Account):
     former, goal = kept.goal(), kept.goal(concurrency=2)
 
@@ -129,7 +126,6 @@ def test_update_killed_at_any_call_still_goes_back_where_the_next_draws_nothing(
     assert {step.action for step in plan(former, kept)} == {Action.KEEP}
 
 
-@pytest.mark.timeout(300)
 def test_delete_killed_at_any_call_is_finished_by_the_next(kept: Account):
     def deleting() -> None:
         delete(kept.place, kept, waits=kept.waits)

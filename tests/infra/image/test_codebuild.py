@@ -33,7 +33,6 @@ CHAINS = {
 """What is built before the training image, which stands on the first recipe."""
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("engine", CHAINS)
 def test_what_is_built_there_is_our_own_source_pushed_under_its_tag(
     there: CodeBuild,

@@ -37,7 +37,6 @@ def account() -> PlainAccount:
     return PlainAccount(answers={"service-quotas": quotas})
 
 
-@pytest.mark.timeout(300)
 def test_every_command_of_the_page_does_what_it_says(
     machine: Machine,
     account: PlainAccount,

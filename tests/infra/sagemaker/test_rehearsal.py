@@ -104,7 +104,6 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared.time, "sleep", lambda seconds: really(seconds / 60))
 
 
-@pytest.mark.timeout(300)
 def test_the_notebook_alone_in_studio_from_nothing_to_nothing(
     region: None, quick: None, cloud: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -2,15 +2,12 @@
 
 from itertools import count
 
-import pytest
-
 from infra.training.released import newest_catalogue
 from infra.training.starting import POLICY
 from tests.infra.endpoint.account import Account, moments
 from tests.infra.training.conftest import Imagine, store_of
 
 
-@pytest.mark.timeout(300)
 def test_the_same_line_again_pays_nothing_twice_and_ends_with_the_release(imagine: Imagine, account: Account):
     seen = []
     for number in count():
