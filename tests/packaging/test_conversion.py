@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
-from safetensors.torch import load_file
 
 from model_packaging.conversion import convert
 from model_packaging.errors import NotConvertible, PackagingError, WrongPlace
@@ -19,6 +17,9 @@ from model_packaging.numbers import read_numbers, to_half
 from model_packaging.tensors import Tensor
 from model_packaging.torch_file import StoredTensor
 from model_packaging.torch_zip import Entry
+
+torch = pytest.importorskip("torch")
+load_file = pytest.importorskip("safetensors.torch").load_file
 
 A = torch.randn(64, 32, generator=torch.Generator().manual_seed(1))
 TENSORS = {

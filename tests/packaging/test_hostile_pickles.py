@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from picklescan.scanner import scan_pickle_bytes
@@ -29,6 +28,8 @@ from tests.packaging.hostile_pickles import (
     as_zip,
     hostile_pickles,
 )
+
+torch = pytest.importorskip("torch")
 
 
 def saved(place: Path, content: object, **how: object) -> Path:

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +18,8 @@ from model_packaging.kinds import Architecture, Format, Kind
 from model_packaging.metadata import facts_of
 from tests.packaging.model_files import lora
 from tests.packaging.sparse_models import LORA_XL, SD1, write
+
+torch = pytest.importorskip("torch")
 
 KOHYA = {
     "ss_output_name": "ink",

@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from infra.cli import main
 from tests.aws.cloud import Cloud
 from tests.packaging.commands import Account, typed
 from tests.packaging.hostile_pickles import SHAPES, as_zip
 from tests.packaging.sparse_models import LORA_XL, SD1, SDXL, write
+
+torch = pytest.importorskip("torch")
 
 
 @pytest.fixture

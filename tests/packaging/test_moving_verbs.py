@@ -11,7 +11,6 @@ import threading
 from pathlib import Path
 
 import pytest
-import torch
 from botocore.awsrequest import AWSResponse
 
 from model_packaging.releases import list_releases
@@ -21,6 +20,8 @@ from tests.packaging.commands import Account, typed
 from tests.packaging.hostile_pickles import CONTAINERS, hostile_pickles
 from tests.packaging.killing import Raw
 from tests.packaging.model_files import checkpoint, lora, model_folder
+
+torch = pytest.importorskip("torch")
 
 ROOT = Path(__file__).resolve().parents[2]
 LORA = "Lora/ink.safetensors"

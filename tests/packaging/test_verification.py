@@ -6,12 +6,13 @@ import tarfile
 from pathlib import Path
 
 import pytest
-import torch
 
 from model_packaging.errors import WrongPlace
 from model_packaging.layout import FOLDERS, NOTE, make_folders
 from model_packaging.verification import Limits, Report, verify_archive, verify_folder, verify_keys
 from tests.packaging.sparse_models import LORA_XL, SD1, SD1_UNET, SDXL, under, write
+
+torch = pytest.importorskip("torch")
 
 
 def folder(root: Path) -> Path:
