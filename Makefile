@@ -35,7 +35,7 @@ gates: .venv-gates/gates.stamp ## look at serverless.yml as CloudFormation gets 
 	@.venv-gates/bin/python -m infra.template_gates
 
 rehearse: $(VENV)/test.stamp .venv-rehearsal/rehearsal.stamp node_modules/.package-lock.json ## deploy the service on this machine and drive it (docs/rehearsal.md)
-	@$(BIN)/python -m infra.rehearsal && $(BIN)/python -m pytest -q tests/rehearsal
+	@$(BIN)/python -m infra.rehearsal $(if $(WITHOUT),--without $(WITHOUT)) && $(BIN)/python -m pytest -q tests/rehearsal
 
 faults: $(VENV)/test.stamp ## every fault between the packed functions and their peers (minutes; needs Python 3.13)
 	@$(BIN)/python -m pytest -q tests/lambda_package/faults/test_faults.py tests/lambda_package/faults/every_fault.py

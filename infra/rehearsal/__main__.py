@@ -4,7 +4,7 @@ import argparse
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -13,7 +13,7 @@ from infra.rehearsal.facts import facts
 from infra.rehearsal.rows import Rows
 from infra.rehearsal.set_up import PYTHON, standing_stage
 from infra.rehearsal.stage import Stage
-from infra.rehearsal.story import CHAPTERS
+from infra.rehearsal.story import CHAPTERS, OPTIONAL
 
 LOGS = ROOT / "build" / "rehearsal"
 DRIVEN, FAILED, INTERRUPTED = 0, 1, 130
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = Rows()
     try:
         with standing_stage(options.python, logs=options.logs) as stage:
-            _play(stage, rows)
+            _play(stage, rows, without=options.without)
     except KeyboardInterrupt:
         print("interrupted; everything that was started is ended")
         return INTERRUPTED
@@ -50,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--logs", type=Path, default=LOGS, help="folder of logs and recorded calls (default: %(default)s)"
     )
+    parser.add_argument(
+        "--without", nargs="*", choices=OPTIONAL, default=(), help="chapters to leave out (default: none)"
+    )
     return parser
 
 
@@ -61,10 +64,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _play(stage: Stage, rows: Rows) -> None:
+def _play(stage: Stage, rows: Rows, *, without: Container[str]) -> None:
     try:
-        for chapter in CHAPTERS:
-            chapter(stage, rows)
+        for name, chapter in CHAPTERS.items():
+            if name not in without:
+                chapter(stage, rows)
     except Exception:
         print(*facts(stage), f"  logs: {stage.report.parent}", sep="\n", file=sys.stderr)
         raise

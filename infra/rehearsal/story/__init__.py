@@ -1,6 +1,6 @@
 """The story that is driven, a chapter a module; every row of the table is a block in one of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from infra.rehearsal.rows import Rows
 from infra.rehearsal.stage import Stage
@@ -18,19 +18,24 @@ from infra.rehearsal.story import (
     replacing,
 )
 
-CHAPTERS: tuple[Callable[[Stage, Rows], None], ...] = (
-    opening.play,
-    drawing.play,
-    api.play,
-    intruding.play,
-    refusing.play,
-    failing.play,
-    replacing.play,
-    faulting.play,
-    recovering.play,
-    checking.play,
-    ending.play,
-)
+Chapter = Callable[[Stage, Rows], None]
+
+CHAPTERS: Mapping[str, Chapter] = {
+    "opening": opening.play,
+    "drawing": drawing.play,
+    "api": api.play,
+    "intruding": intruding.play,
+    "refusing": refusing.play,
+    "failing": failing.play,
+    "replacing": replacing.play,
+    "faulting": faulting.play,
+    "recovering": recovering.play,
+    "checking": checking.play,
+    "ending": ending.play,
+}
 """In their order: later chapters use what earlier ones set up. After `recovering` the endpoint sleeps, as
 an admin has ordered.
 """
+
+OPTIONAL = ("replacing", "faulting", "checking")
+"""Chapters that nothing after them needs."""
