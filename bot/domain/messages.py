@@ -56,7 +56,8 @@ OUTCOMES: Mapping[Outcome, str] = {
     ),
     Outcome.CANNOT_POST: (
         "I cannot post in this channel, so nothing was drawn. "
-        "Invite me with /invite @Imagine, then send the line again."
+        "Invite me with /invite @Imagine, then send the line again. If I am in it already, tell an admin: "
+        "Slack may have withdrawn my access."
     ),
     Outcome.CANNOT_DELIVER: (
         "The picture was drawn, but this channel did not take the upload. Nothing was charged. "
