@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import random
 import resource
 import struct
 import subprocess
@@ -23,8 +24,9 @@ PROMPT = "a secret red fox"
 
 
 def noise(mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Image.Image:
-    """A picture in which every pixel counts."""
-    return Image.effect_noise((size[0] * 4, size[1] * 4), 80).resize(size).convert(mode)
+    """A picture in which every pixel counts, the same in every process: cases are named by their bytes."""
+    grain = random.Random(0).randbytes(size[0] * size[1])
+    return Image.frombytes("L", size, grain).convert(mode)
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
