@@ -7,7 +7,7 @@ UV_COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-versi
 	--no-emit-index-url --no-emit-find-links --no-header --override requirements/without-torch.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check lint types imports gates rehearse faults unit bench bench-load docs screenshots lock image-smoke clean browser-deps
+.PHONY: help demo test slow quick check lint types imports gates rehearse faults unit bench bench-load docs screenshots lock image-smoke clean browser-deps
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -15,12 +15,15 @@ help: ## show the targets
 demo: $(VENV)/$(if $(MODEL),diffusers,demo).stamp ## draw in a local Slack page, no account needed (PORT=3000, RELOAD=1, MODEL=FILE)
 	@$(BIN)/imagine demo --port $(PORT) $(if $(RELOAD),--reload) $(if $(MODEL),--model "$(MODEL)")
 
-test: $(VENV)/test.stamp browser-deps ## run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(VENV)/test.stamp browser-deps ## run the tests, all but the slow ones
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+slow: $(VENV)/test.stamp ## run the slow tests: zips, trainings, what is killed at every call
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 quick: $(VENV)/test.stamp lint types imports unit ## lint, types, import contracts and unit tests, within a minute
 
-check: $(VENV)/test.stamp lint types imports gates test ## everything that must pass before a change lands
+check: $(VENV)/test.stamp lint types imports gates test slow ## everything that must pass before a change lands
 
 lint: $(VENV)/test.stamp
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .

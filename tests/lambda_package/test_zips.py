@@ -8,6 +8,8 @@ import pytest
 
 from infra import function_zip
 
+pytestmark = pytest.mark.slow
+
 MAGIC_OF_3_13 = 3571
 UNCHECKED = 0b01
 """PEP 552: the byte code carries its source's hash, and nobody looks whether it still fits."""

@@ -16,6 +16,8 @@ from tests.packaging.commands import Account
 from tests.packaging.killing import KILLED, Moment, Watched, every_moment, typist
 from tests.packaging.model_files import lora, model_folder
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 # A third of the moments each: none of these may come near the time that one test may take.
 THIRDS = pytest.mark.parametrize("first", [0, 1, 2])

@@ -23,6 +23,8 @@ from container.train.hyperparameters import Hyperparameters
 from container.train.job import main
 from container.train.previews import _engine
 
+pytestmark = pytest.mark.slow
+
 CHECKPOINT = Path("container/embedded/model.safetensors").resolve()
 CAPTION = "a secret apple of ours"
 LESSON = {

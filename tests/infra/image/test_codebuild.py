@@ -13,6 +13,8 @@ from tests.infra.image.codebuild import CodeBuild
 from tests.infra.image.conftest import Imagine, Machine
 from tests.infra.plain_account import PlainAccount
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def there(

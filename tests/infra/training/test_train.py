@@ -13,6 +13,8 @@ from infra.training.released import newest_catalogue
 from tests.infra.endpoint.account import Account
 from tests.infra.training.conftest import Imagine, store_of
 
+pytestmark = pytest.mark.slow
+
 
 def jobs(account: Account) -> list[str]:
     listed = account.stand.sagemaker.list_training_jobs()["TrainingJobSummaries"]
