@@ -174,9 +174,10 @@ def _find_announcement(hand: Hand, job: Job) -> Job | None:
         return None
     if ref is not None:
         return _announced(hand, job, ref)
-    return hand.fact(
+    return hand.intend(  # no fact either: see _confirm
         job,
         "unannounce",
+        attempts=0,
         check_in=core.times.nudge_after,
         announce_intent_at=None,
         announcements=tries,
@@ -311,7 +312,9 @@ def _confirm(hand: Hand, job: Job) -> Job | None:
     if now < (job.deliver_intent_at or 0.0) + _share_patience(core, job):
         _look_again(hand, job)
         return None
-    return hand.fact(job, "undeliver", deliver_intent_at=None, check_in=core.times.nudge_after)
+    return hand.intend(
+        job, "undeliver", attempts=0, deliver_intent_at=None, check_in=core.times.nudge_after
+    )  # no fact: where another worker was faster, it says nothing of the delivery that is under way now
 
 
 def _share_patience(core: Core, job: Job) -> float:

@@ -767,6 +767,45 @@ def test_a_delivery_that_died_before_its_call_is_made_as_soon_as_that_is_sure(al
     assert core.jobs.get(job.id).final_outcome is Outcome.OK
 
 
+class SlowSink(PollSink):
+    """The first call is lost; what the second one sent is `visible` some time later."""
+
+    def __init__(self):
+        self.calls = 0
+        self.visible = False
+        self.meanwhile = lambda: None
+
+    def deliver(self, job):
+        self.calls += 1
+        if self.calls == 1:
+            raise Ambiguous("timeout")
+        super().deliver(job)
+
+    def delivered(self, job):
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        seen = self.visible
+        meanwhile()
+        return seen
+
+
+def test_a_look_that_another_worker_overtook_sends_nothing_once_more():
+    sink = SlowSink()
+    core = build(sinks={SinkKind.POLL: sink})
+    job = draw(core, ask(core).job)
+    other = dataclasses.replace(core, process=Process(boot="another", alone=False))
+    core.clock.advance(core.times.share_patience + 1)
+
+    sink.meanwhile = lambda: advance(other, job.id)
+    advance(core, job.id)
+    assert sink.calls == 2
+
+    sink.visible = True
+    core.clock.advance(core.times.lease)
+    advance(core, job.id)
+    assert sink.calls == 2
+    assert core.jobs.get(job.id).final_outcome is Outcome.OK
+
+
 class ShowingSink(PollSink):
     def __init__(self, *failures):
         self.failures = list(failures)
