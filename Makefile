@@ -18,7 +18,7 @@ demo: $(VENV)/$(if $(MODEL),diffusers,demo).stamp ## draw in a local Slack page,
 test: $(VENV)/test.stamp browser-deps ## run the tests, all but the slow ones
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-slow: $(VENV)/test.stamp ## run the slow tests: zips, trainings, what is killed at every call
+slow: $(VENV)/test.stamp ## run the slow tests: zips, the template, trainings, what is killed at every call
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 quick: $(VENV)/test.stamp lint types imports unit ## lint, types, import contracts and unit tests, within a minute

@@ -9,6 +9,8 @@ from bot.aws.journal import COUNTED, NAMESPACE
 from infra.endpoint.cost import SERVICE_ALARMS
 from tests.docs.markdown import ROOT, Page
 
+pytestmark = pytest.mark.slow
+
 RUNBOOKS = ROOT / "docs" / "operations.md"
 ALARM = "AWS::CloudWatch::Alarm"
 TEXT = re.compile(r"(?P<what>.+\.) First: (?P<command>imagine \S.*)\. Runbook: (?P<page>\S+)#(?P<anchor>\S+)")

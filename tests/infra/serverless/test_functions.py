@@ -10,6 +10,8 @@ from bot.functions.front import HARD_STOP
 from bot.functions.jobs import MARGIN
 from bot.handlers import BUILDERS
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT = "123456789012"
 BEHIND_THE_GATEWAY = {"slack", "api", "authorizer"}
 LONGEST_OF_THE_GATEWAY = 30

@@ -6,6 +6,8 @@ from infra.template_gates import actions
 from infra.template_gates.findings import Finding, Waiver, complaints
 from infra.template_gates.waivers import CFN_LINT, CHECKOV
 
+pytestmark = pytest.mark.slow
+
 OPEN = Finding(rule="CKV_1", where="AWS::S3::Bucket.Pictures", says="it is open")
 
 

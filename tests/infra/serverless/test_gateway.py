@@ -2,6 +2,10 @@
 
 import json
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_a_flood_is_turned_away_before_it_costs_anything(stack):
     (stage,) = stack.of_type("AWS::ApiGatewayV2::Stage").values()

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ENCRYPTED_BY_AWS = "alias/aws/sns"
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from infra.template_gates.policies import listed
 
+pytestmark = pytest.mark.slow
+
 LONGEST_INLINE = 10_240
 """Characters of a role's inline policies (IAM and STS quotas)."""
 

@@ -5,6 +5,8 @@ import pytest
 from infra.operating.stack_settings import StackSettings
 from infra.template_gates.packaging import Variant
 
+pytestmark = pytest.mark.slow
+
 BOUNDARY = "arn:aws:iam::123456789012:policy/limits"
 
 NAMED = {

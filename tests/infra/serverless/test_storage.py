@@ -7,6 +7,8 @@ from bot.config import load_deployed
 from bot.domain.errors import ConfigError
 from bot.domain.times import Times
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_table_is_the_one_that_the_adapters_use(stack):
     (table,) = stack.of_type("AWS::DynamoDB::Table").values()
