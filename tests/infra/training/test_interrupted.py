@@ -1,5 +1,6 @@
 """Killed at any call, the same line of `imagine train` goes on: one job is paid, and one LoRA released."""
 
+from functools import partial
 from itertools import count
 
 from infra.training.released import newest_catalogue
@@ -13,7 +14,7 @@ def test_the_same_line_again_pays_nothing_twice_and_ends_with_the_release(imagin
     for number in count():
         name = f"blue{number}"
         forget_role(account)
-        if not account.interrupted(number, lambda: imagine("--yes", "--name", name)):  # noqa: B023  at once
+        if not account.interrupted(number, partial(imagine, "--yes", "--name", name)):
             break
         if moments(account.calls)[-1] != number:
             continue

@@ -35,7 +35,7 @@ class OurServices(botocore.session.Session):
 
 def main() -> int:
     """Read what there is to read, then serve until a signal."""
-    botocore.session.Session = OurServices  # type: ignore[misc]
+    botocore.session.Session = OurServices  # type: ignore[misc]  # microburst makes its session itself
     import_module("microburst.detection.host").parse_host("127.0.0.1")
     for service in SERVICES:
         import_module("microburst.detection.rest").rest_operations(service)
