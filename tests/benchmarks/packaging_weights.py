@@ -3,6 +3,7 @@
 The block is longer than deflate's window, so an archive of it is as large as one of other weights.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +19,13 @@ GB = 10**9
 
 @contextmanager
 def model_folder(size: int) -> Iterator[Path]:
-    """One checkpoint of about `size` bytes, in the page cache, while the block lasts."""
+    """One checkpoint of about `size` bytes, in the page cache, while the block lasts.
+
+    It is on the disk too: writing it back would take from what is measured.
+    """
     with TemporaryDirectory() as folder:
         _weights(Path(folder, "Stable-diffusion/base.safetensors"), SDXL, "model.diffusion_model.x", size)
+        os.sync()
         yield Path(folder)
 
 
