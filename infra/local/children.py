@@ -5,12 +5,15 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from container.webui.launch import LEASH
 
 STOP_PATIENCE = 8.0
 TAIL_LINES = 15
@@ -32,7 +35,7 @@ class Recipe:
 
 
 class Child:
-    """One running process."""
+    """One running process, which ends with ours however ours ends."""
 
     def __init__(self, recipe: Recipe, *, environment: Mapping[str, str]) -> None:
         self.recipe = recipe
@@ -40,8 +43,8 @@ class Child:
         with recipe.log.open("ab") as log:
             # Its own group: Ctrl-C reaches us first, and we end the children in order.
             self._process = subprocess.Popen(
-                recipe.command,
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-I", "-S", str(LEASH), *recipe.command],
+                stdin=subprocess.PIPE,  # closes when we are gone, killed or not: the leash waits for that
                 stdout=log,
                 stderr=log,
                 env={**environment, **recipe.environment},
@@ -79,7 +82,9 @@ class Child:
                 self._process.wait(STOP_PATIENCE)
             except subprocess.TimeoutExpired:
                 continue
-            return
+            break
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
 
 def answers(url: str) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from infra.local.children import Child, ChildFailed, Recipe, answers, free_port, is_taken
 
+ROOT = Path(__file__).parents[2]
 SERVER = (
     "import http.server, sys; "
     "http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])),"
@@ -24,6 +26,12 @@ FAMILY = (
     "import subprocess, sys, time; "
     "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); "
     "print(child.pid, flush=True); time.sleep(60)"
+)
+OWNER = (
+    "import sys, time; from pathlib import Path; from infra.local.children import Child, Recipe; "
+    "family = Recipe(name='helper', command=[sys.executable, '-c', sys.argv[1]], ready_url='',"
+    " log=Path(sys.argv[2]), environment={}); "
+    "child = Child(family, environment={}); print('started', flush=True); time.sleep(60)"
 )
 StartChild = Callable[..., Child]
 
@@ -118,6 +126,19 @@ def test_what_a_child_started_ends_with_it(start: StartChild):
     eventually(lambda: child.tail().strip().isdigit())
     grandchild = int(child.tail())
     child.stop()
+
+    eventually(lambda: not is_alive(grandchild))
+
+
+def test_a_child_and_what_it_started_end_with_an_owner_that_is_killed(tmp_path: Path):
+    log = tmp_path / "helper.log"
+    command = [sys.executable, "-c", OWNER, FAMILY, str(log)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"started\n"
+        eventually(lambda: log.read_text().endswith("\n"))
+        owner.kill()
+    grandchild = int(log.read_text())
 
     eventually(lambda: not is_alive(grandchild))
 
