@@ -24,7 +24,9 @@ from bot.services.steering import OFF
 from bot.services.waking import forget_waking, look_at, note_waking, seen_of, waking_of
 
 ORDERS, REMEMBERED = "orders", 50
-"""The shared row with the ids of the orders carried out last, and how many it holds."""
+"""The shared row with the ids of the orders carried out last, and how many it holds. `untold` in it are the
+answers to some of them, by id, which Slack did not take.
+"""
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
@@ -83,9 +85,13 @@ class AdminDesk:
         return asked
 
     def _serve(self, asked: Asked) -> None:
-        """Once, however often Lambda brings the order; what failed in passing is not done yet."""
-        if asked.id and asked.by != OURSELVES and asked.id in self._done():
+        """Once, however often Lambda brings the order; what failed in passing is not done yet, and whoever
+        Slack did not tell is told when it comes again.
+        """
+        orders = self._orders()
+        if asked.id and asked.by != OURSELVES and asked.id in orders.get("done", ()):
             self._core.journal.event("order_repeated", command=asked.command)
+            self._answer_late(asked, orders.get("untold", {}).get(asked.id, ()))
             return
         try:
             lines = self._carried_out(asked)
@@ -94,7 +100,7 @@ class AdminDesk:
             raise
         if asked.by != OURSELVES:
             self._remember(asked)
-        self._whisper(asked, lines)
+        self._answer(asked, lines)
 
     def _carried_out(self, asked: Asked) -> Sequence[str]:
         """What its giver is told. Raises PeerError where it may work the next time."""
@@ -224,24 +230,54 @@ class AdminDesk:
 
     # Once, and told
 
-    def _done(self) -> Sequence[str]:
+    def _orders(self) -> Mapping[str, Any]:
         cell = self._core.cells.read(ORDERS)
-        return cell.value.get("done", ()) if cell else ()
+        return cell.value if cell else {}
 
     def _remember(self, asked: Asked) -> None:
         change(
             self._core.cells,
             ORDERS,
-            lambda value: {"done": [*value.get("done", ()), asked.id][-REMEMBERED:]},
+            lambda value: {**value, "done": [*value.get("done", ()), asked.id][-REMEMBERED:]},
         )
 
-    def _whisper(self, asked: Asked, lines: Sequence[str]) -> None:
-        if not asked.response_url or not lines:
-            return
+    def _answer(self, asked: Asked, lines: Sequence[str]) -> None:
+        """Raises PeerError where Slack may not have told it; then the answer is kept until the order is
+        brought again. Told twice does less harm than never.
+        """
         try:
-            self._tell(asked.response_url, lines)
+            self._say(asked, lines)
+        except Rejected as no:
+            self._core.journal.event("whisper_lost", code=no.code)
+        except PeerError:
+            self._keep(asked, lines)
+            raise
+
+    def _answer_late(self, asked: Asked, lines: Sequence[str]) -> None:
+        if lines:
+            self._answer(asked, lines)
+            self._keep(asked, ())
+
+    def _keep(self, asked: Asked, lines: Sequence[str]) -> None:
+        """What is to be told when the order is brought again; no lines where that is done."""
+
+        def kept(value: Mapping[str, Any]) -> Mapping[str, Any]:
+            others = {name: told for name, told in value.get("untold", {}).items() if name in value["done"]}
+            others.pop(asked.id, None)
+            return {**value, "untold": {**others, asked.id: list(lines)} if lines else others}
+
+        change(self._core.cells, ORDERS, kept)
+
+    def _whisper(self, asked: Asked, lines: Sequence[str]) -> None:
+        """One that is lost is only counted."""
+        try:
+            self._say(asked, lines)
         except PeerError as lost:
             self._core.journal.event("whisper_lost", code=lost.code)
+
+    def _say(self, asked: Asked, lines: Sequence[str]) -> None:
+        if asked.response_url and lines:
+            self._tell(asked.response_url, lines)
 
 
 def _caller(asked: Asked) -> Caller:

@@ -115,14 +115,21 @@ class Service:
         self.core = build(steering=self.orders, endpoint=self.endpoint, **chosen)
         self.core.clock.advance(1_800_000_000)
         self.told = []
+        self.silence = None
         self.desk = AdminDesk(
             self.core,
             tenant=TENANT,
             admins=frozenset({ROBIN}),
             endpoint=Endpoint(control=self.target, look=self.look, dead=lambda: ["ok    no dead letters"]),
-            tell=lambda address, lines: self.told.append((address, "\n".join(lines))),
+            tell=self.tell,
         )
         self.seen(Warmth.ASLEEP)
+
+    def tell(self, address, lines):
+        """Slack, which fails while there is a `silence`."""
+        if self.silence is not None:
+            raise self.silence
+        self.told.append((address, "\n".join(lines)))
 
     def look(self):
         """Whoever looks sees what was seen last."""

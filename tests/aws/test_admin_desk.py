@@ -2,10 +2,11 @@
 
 import pytest
 
-from bot.domain.errors import Unavailable
+from bot.domain.errors import Ambiguous, Busy, Rejected, Unavailable
 from bot.domain.job import Outcome
 from bot.domain.steering import LONGEST_AGE, OURSELVES, Command
 from bot.domain.times import HOUR
+from bot.functions.admin_desk import ORDERS, REMEMBERED
 from bot.functions.attempts import HandlerFailed
 from bot.ports import Warmth
 from tests.aws.desks import ADDRESS, FAILURES, PASSING, Service
@@ -116,13 +117,36 @@ def test_what_may_work_the_next_time_is_tried_again_and_then_done(service, error
     assert service.target.calls == [("sleep",)]
 
 
-def test_an_answer_that_is_lost_undoes_nothing(service):
-    def lost(_address, _lines):
-        raise Unavailable("down")
+@pytest.mark.parametrize("lost", [Unavailable("down"), Busy("ratelimited"), Ambiguous("http_500")], ids=repr)
+def test_an_answer_that_is_lost_is_given_when_the_order_comes_again(service, lost):
+    service.silence = lost
+    with pytest.raises(HandlerFailed):
+        service.ask("wake")
 
-    service.desk._tell = lost
+    service.silence = None
+    for _ in range(2):
+        assert service.ask("wake") == {"done": "wake"}
+    ((_, said),) = service.told
+    assert "being woken" in said
+    assert service.target.calls == [("wake",)]
+
+
+def test_an_answer_that_slack_refuses_is_not_tried_for_ever(service):
+    service.silence = Rejected("used_url")
     assert service.ask("wake") == {"done": "wake"}
+    assert service.core.journal.named("whisper_lost") == [{"code": "used_url"}]
     assert service.target.low == 1
+
+
+def test_lost_answers_of_forgotten_orders_are_forgotten(service):
+    service.silence = Unavailable("down")
+    for number in range(REMEMBERED + 5):
+        with pytest.raises(HandlerFailed):
+            service.ask("resume", id=f"order-{number}")
+
+    orders = service.core.cells.read(ORDERS).value
+    assert len(orders["done"]) == REMEMBERED
+    assert orders["untold"].keys() == set(orders["done"])
 
 
 def test_no_address_is_ever_in_the_journal(service):
