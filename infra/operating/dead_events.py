@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.aws.result_objects import job_id_in
+from bot.domain.errors import Refused
+from bot.domain.steering import OURSELVES, Asked
 
 NOBODYS = "nobody's message"
 MINUTE = "minute of the schedule"
+UNKNOWN = "event of an unknown kind"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +72,31 @@ def _is_minute(event: Mapping[str, Any]) -> bool:
 
 
 def _told_of(payload: object) -> dict[str, Any]:
-    """The kind of event and its job. Orders of admins hold addresses that answer; nothing of them is told."""
-    records = payload.get("Records") if isinstance(payload, dict) else None
-    if not isinstance(records, list) or not records or not isinstance(records[0], dict):
-        return {"kind": "order of an admin"}
-    if records[0].get("EventSource") == "aws:sns":
-        return {"kind": "notice of a failed drawing", "job": _job_of_notice(records[0])}
-    return {"kind": "object that arrived", "job": _job_of_object(records[0])}
+    """The kind of event, by its shape, and its job. Orders hold addresses that answer: never told."""
+    if not isinstance(payload, dict):
+        return {"kind": UNKNOWN}
+    if payload.get("Event") == "s3:TestEvent":
+        return {"kind": "test event of S3"}
+    records = payload.get("Records")
+    if isinstance(records, list) and records and isinstance(records[0], dict):
+        return _told_of_record(records[0])
+    return {"kind": _kind_of_order(payload)}
+
+
+def _told_of_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    if record.get("EventSource") == "aws:sns":
+        return {"kind": "notice of a failed drawing", "job": _job_of_notice(record)}
+    if record.get("eventSource") == "aws:s3":
+        return {"kind": "object that arrived", "job": _job_of_object(record)}
+    return {"kind": UNKNOWN}
+
+
+def _kind_of_order(payload: Mapping[str, Any]) -> str:
+    try:
+        asked = Asked.of(payload)
+    except Refused:
+        return UNKNOWN
+    return "order for waiting jobs" if asked.by == OURSELVES else "order of an admin"
 
 
 def _job_of_notice(record: Mapping[str, Any]) -> str | None:
