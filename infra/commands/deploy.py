@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bot.config import load
+from bot.domain.instance_prices import bills_in_dollars
 from infra import function_zip
 from infra.commands.doctor import fetch, next_command
 from infra.commands.endpoint.shared import STAGE, Context
@@ -24,7 +25,7 @@ from infra.docs import ROOT
 from infra.doctor.checks import checks
 from infra.doctor.finding import examine
 from infra.doctor.sight import Sight
-from infra.endpoint.cost import idle_month, total
+from infra.endpoint.cost import basis_of, idle_month, total
 from infra.endpoint.errors import EndpointError
 from infra.endpoint.place import endpoint_name
 from infra.endpoint.settings import FILE, read_settings
@@ -180,13 +181,21 @@ def _earlier(context: Context) -> Deployment:
 def _agree(context: Context) -> None:
     """Say the price; ask where somebody sits who can answer. It can be repeated and taken back."""
     arguments = context.arguments
-    month = total(idle_month(models_gb=0.0))
     context.tell(
-        f"deploying stage {arguments.stage} to {arguments.region}; while nobody draws it costs about "
-        f"${month:.2f} a month (imagine endpoint cost), and imagine remove takes it away"
+        f"deploying stage {arguments.stage} to {arguments.region}; while nobody draws it costs "
+        f"{_idle_month(context)}, and imagine remove takes it away"
     )
     if sys.stdin.isatty():
         context.confirm("Go on?")
+
+
+def _idle_month(context: Context) -> str:
+    """The price with region and date of the list. Raises EndpointError for a price file that is broken."""
+    region = context.arguments.region
+    if not bills_in_dollars(region):
+        return f"an unknown amount a month ({region} bills in yuan by a price list of its own)"
+    month = idle_month(models_gb=0.0, region=region, known=context.prices)
+    return f"about ${total(month):.2f} a month ({basis_of(month)}; imagine endpoint cost lists it)"
 
 
 def _out(arguments: argparse.Namespace) -> int | None:

@@ -53,6 +53,11 @@ def total_without_free(lines: Sequence[Line]) -> float:
     return total(lines) + sum(line.waived for line in lines)
 
 
+def basis_of(lines: Sequence[Line]) -> str:
+    """Region, date and source of what is paid, in words."""
+    return "; ".join(dict.fromkeys(line.basis for line in lines if line.dollars))
+
+
 def idle_month(
     *,
     models_gb: float = MODELS_GB,

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.domain.instance_prices import LookedUp
 from infra import cli
 from infra.commands import deploy
 from infra.commands.endpoint import shared
+from infra.endpoint.price_list import write_prices
 from infra.operating.stack_settings import CHOICES, OPTIONS, StackSettings, parameters
 from tests.infra.plain_account import PlainAccount
 
@@ -154,10 +156,30 @@ def test_it_says_the_price_first_and_at_the_end_the_address_and_the_next_command
     assert imagine("--suffix", "acme", "--team", "T0123456789") == 0
 
     told = capsys.readouterr().out.splitlines()
-    assert re.search(r"costs about \$\d\.\d\d a month", told[0])
+    assert re.search(
+        r"costs about \$\d\.\d\d a month \(us-east-1 prices of 20\d\d-\d\d, our table; ", told[0]
+    )
     assert "Slack's address: https://x.execute-api.us-east-1.amazonaws.com/slack/events" in told
     assert told[-1].startswith("next: ")
     assert "slack-bot-token" in told[-1], "as imagine doctor --next"
+
+
+def test_the_price_is_of_the_list_that_was_looked_up_here(checkout: Path, capsys: pytest.CaptureFixture[str]):
+    write_prices(LookedUp(region="eu-west-1", day="2027-01-15", hourly={}, rates={"alarm": 0.2}))
+
+    assert imagine("--suffix", "acme", "--team", "T0123456789", "--region", "eu-west-1") == 0
+    price = capsys.readouterr().out.splitlines()[0]
+    assert "eu-west-1 prices of 2027-01-15, AWS's price list; " in price
+    assert "our table; eu-west-1 may differ by a quarter" in price
+
+
+def test_a_region_that_bills_in_yuan_has_no_price_in_dollars(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert imagine("--suffix", "acme", "--team", "T0123456789", "--region", "cn-north-1") == 0
+    price = capsys.readouterr().out.splitlines()[0]
+    assert "an unknown amount a month (cn-north-1 bills in yuan" in price
+    assert "$" not in price
 
 
 def test_the_second_time_nothing_needs_to_be_said_again(checkout: Path, capsys: pytest.CaptureFixture[str]):
