@@ -135,11 +135,11 @@ class AdminDesk:
     # What admins ask for
 
     def _pause(self, asked: Asked) -> Sequence[str]:
-        admin.pause(self._core, _caller(asked), reason=asked.words)
+        admin.pause(self._core, _caller(asked), reason=asked.words, at=asked.at or None)
         return _done("pause")
 
     def _resume(self, asked: Asked) -> Sequence[str]:
-        admin.resume(self._core, _caller(asked))
+        admin.resume(self._core, _caller(asked), at=asked.at or None)
         return _done("resume")
 
     def _refresh(self, _asked: Asked) -> Sequence[str]:

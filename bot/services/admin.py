@@ -1,13 +1,15 @@
 """Steering the service from Slack. Every change is written to the journal with who made it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from bot.domain import messages
 from bot.domain.errors import Refused
 from bot.domain.job import Job, Outcome
 from bot.domain.prompt.catalogue import ModelFile
+from bot.domain.steering import LONGEST_AGE
 from bot.domain.transitions import is_unresolved
 from bot.ports import EndpointState, Index
 from bot.services.core import Caller, Core
@@ -53,19 +55,23 @@ def status(core: Core, caller: Caller) -> Status:
     )
 
 
-def pause(core: Core, caller: Caller, *, reason: str) -> str:
-    """New jobs get the reason, queued ones wait. Returns the reason people are told."""
+def pause(core: Core, caller: Caller, *, reason: str, at: float | None = None) -> str:
+    """New jobs get the reason, queued ones wait. Returns the reason people are told.
+
+    `at` is when it was asked for (seconds since 1970; now, where nobody says). It changes nothing where
+    something else was asked for since: a call that was slow must not undo what its giver did next.
+    """
     _only_admins(caller)
     told = reason.strip() or DEFAULT_REASON
-    _set_paused(core, told)
+    _set_paused(core, told, at=at)
     core.journal.event("paused", tenant=caller.tenant, by=caller.user)
     return told
 
 
-def resume(core: Core, caller: Caller) -> int:
-    """Take jobs again; returns how many waiting ones entered at once."""
+def resume(core: Core, caller: Caller, *, at: float | None = None) -> int:
+    """Take jobs again; returns how many waiting ones entered at once. `at` is as for `pause`."""
     _only_admins(caller)
-    _set_paused(core, None)
+    _set_paused(core, None, at=at)
     core.journal.event("resumed", tenant=caller.tenant, by=caller.user)
     return len(dispatch(core))
 
@@ -143,8 +149,14 @@ def review(core: Core, caller: Caller, *, job_ref: str, verdict: Review) -> Job:
     return fail(core, job, Outcome.BLOCKED)
 
 
-def _set_paused(core: Core, reason: str | None) -> None:
-    change(core.cells, SETTINGS, lambda value: {**value, "paused": reason})
+def _set_paused(core: Core, reason: str | None, *, at: float | None) -> None:
+    asked_at = core.clock.now() if at is None else at
+
+    def later(value: Mapping[str, Any]) -> Mapping[str, Any]:
+        is_overtaken = 0 < value.get("asked_at", 0.0) - asked_at < LONGEST_AGE  # more is a clock put back
+        return value if is_overtaken else {**value, "paused": reason, "asked_at": asked_at}
+
+    change(core.cells, SETTINGS, later)
     core.bulletin.forget()
 
 

@@ -294,6 +294,43 @@ def test_a_pause_tells_its_reason_and_lets_the_queue_wait(core):
     assert state_of(core.jobs.get(waiting.id)) is State.ADMITTED
 
 
+class SlowCells:
+    """Cells whose first write takes so long that `meanwhile` happens before it."""
+
+    def __init__(self, cells, *, meanwhile):
+        self._cells = cells
+        self._meanwhile = [meanwhile]
+
+    def __getattr__(self, name):
+        return getattr(self._cells, name)
+
+    def write(self, key, value, *, expected):
+        while self._meanwhile:
+            self._meanwhile.pop()()
+        return self._cells.write(key, value, expected=expected)
+
+
+def test_a_pause_that_was_slow_does_not_undo_the_resume_that_followed_it(core):
+    def go_on():
+        core.clock.advance(5.0)
+        admin.pause(core, ADMIN, reason="again")
+        core.clock.advance(5.0)
+        admin.resume(core, ADMIN)
+
+    slow = dataclasses.replace(core, cells=SlowCells(core.cells, meanwhile=go_on))
+    admin.pause(slow, ADMIN, reason="budget review")
+
+    assert core.settings.paused is None
+    ask(core)
+
+
+def test_a_clock_that_was_put_back_locks_nobody_out(core):
+    admin.pause(core, ADMIN, reason="budget review", at=core.clock.now() + 3600.0)
+
+    admin.resume(core, ADMIN)
+    assert core.settings.paused is None
+
+
 def test_a_finished_job_is_spent_and_leaves_the_window(core):
     job = draw(core, ask(core).job)
 
