@@ -1,16 +1,22 @@
 """The `imagine` command line: one small module per command in `infra/commands`.
 
-Exit status: 0 done, 1 failed, 2 bad usage (design.md section 4).
+Exit status: 0 done, 1 failed, 2 bad usage (design.md section 4), 141 when whoever read the output went away,
+as `| head` does: what a shell tells of any program that a closed pipe ended.
 """
 
 import argparse
+import io
+import os
+import select
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from typing import TextIO
 
 from bot.domain.errors import BotError, ConfigError
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
+UNREAD = 141
 COMMANDS: Mapping[str, str] = {
     "demo": "try it: a local Slack page, the bot and a small demo model",
     "draw": "draw into a folder, without Slack",
@@ -51,9 +57,18 @@ def parser(commands: Sequence[str] = tuple(COMMANDS)) -> argparse.ArgumentParser
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    words = sys.argv[1:] if argv is None else argv
-    arguments = parser(words[:1]).parse_args(words)
+    _spell_what_cannot_be_written()
     try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    except BrokenPipeError:
+        if not _is_unread():
+            raise
+        return UNREAD
+
+
+def _run(words: Sequence[str]) -> int:
+    try:
+        arguments = parser(words[:1]).parse_args(words)
         return int(arguments.run(arguments))
     except ConfigError as wrong:
         print(f"imagine: {wrong}", file=sys.stderr)
@@ -63,6 +78,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         return FAILED
+    finally:
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, and not at the exit, where nobody could handle a reader that is gone
+
+
+def _spell_what_cannot_be_written() -> None:
+    """A name beyond this terminal's letters is written with escapes: no reason to fail."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _is_unread() -> bool:
+    """Whether it is our own output that nobody reads; then what is left of it goes nowhere."""
+    unread = [stream for stream in (sys.stdout, sys.stderr) if stream is not None and _is_closed(stream)]
+    for stream in unread:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    return bool(unread)
+
+
+def _is_closed(stream: TextIO) -> bool:
+    asking = select.poll()
+    asking.register(stream.fileno(), 0)
+    return any(told & (select.POLLERR | select.POLLHUP) for _, told in asking.poll(0))
 
 
 if __name__ == "__main__":

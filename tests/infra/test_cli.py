@@ -78,6 +78,46 @@ def test_the_command_line_names_every_module_of_its_folder(capsys: pytest.Captur
     assert all(f"{name} " in told and purpose in told for name, purpose in COMMANDS.items())
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["config", "show"], ["models", "list", "--at", "nowhere", "--json"]])
+def test_a_reader_that_goes_away_ends_a_command_quietly(words: list[str], unbuffered: str):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.cli", *words],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_broken_pipe_elsewhere_is_no_quiet_end(monkeypatch: pytest.MonkeyPatch):
+    def broken(_: object) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("infra.commands.config.run", broken)
+    with pytest.raises(BrokenPipeError):
+        main(["config", "show"])
+
+
+def test_a_name_beyond_the_terminals_letters_is_spelt_out(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.cli", "models", "init", str(tmp_path / "für")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"f\\xfcr" in done.stdout
+
+
 HEAVY = ("PIL", "boto3", "botocore.session", "httpx", "infra.commands.", "numpy", "slack_bolt")
 
 
