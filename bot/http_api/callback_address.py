@@ -7,6 +7,7 @@ checked: a name that changes its answer between the two changes nothing.
 """
 
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ from bot.domain.errors import Rejected, Unavailable
 HTTPS_PORTS = frozenset({443, 8443})
 LONGEST_HOST = 253
 LOCAL_ENDINGS = (".local", ".internal", ".localhost", ".home.arpa")
+
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"({_LABEL}\.)+(?![0-9]+$|0x)({_LABEL})")
+"""Two labels or more, of which the last is no number: resolvers read numbers as addresses, in any base."""
 
 Resolve = Callable[[str, int], Sequence[str]]
 """From (host, port) to IP addresses as text. Raises OSError."""
@@ -99,10 +104,14 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if parsed.teredo is not None or parsed.is_site_local:
             return False
-    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
+    return (
+        parsed.is_global and not parsed.is_multicast and not parsed.is_reserved and parsed not in _ASSIGNMENTS
+    )
 
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_ASSIGNMENTS = ipaddress.ip_network("192.0.0.0/24")
+"""For protocols (RFC 6890); a cloud has its metadata there. Older Pythons take most of it for public."""
 
 
 def _translated(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
@@ -132,7 +141,7 @@ def _host_refusal(host: str) -> str | None:
         ipaddress.ip_address(host)
     except ValueError:
         name = host.rstrip(".")
-        if "." not in name or name.endswith(LOCAL_ENDINGS) or name.rpartition(".")[2].isdigit():
+        if not _NAME.fullmatch(name) or name.endswith(LOCAL_ENDINGS):
             return "Its host is no public name."
         return None
     return None if is_public(host) else "Its address is not public."

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from bot.http_api.exchange import Request
 from bot.http_api.keys import ApiKey, Keys
-from bot.http_api.problems import Problem
+from bot.http_api.problems import FieldError, Problem
 
 PREFIX = "key-"
 _BEARER = re.compile(r"(?i:bearer) +(\S+)")
@@ -105,11 +105,14 @@ def not_configured() -> Problem:
 
 def unknown_caller() -> Problem:
     """401, the same for every reason."""
+    detail = "There is no valid API key in the Authorization header."
+    fix = "Send Authorization: Bearer KEY; an admin makes keys with imagine keys create."
     return Problem(
         401,
         "not_authenticated",
-        "There is no valid API key in the Authorization header.",
-        fix="Send Authorization: Bearer KEY; an admin makes keys with imagine keys create.",
+        detail,
+        fix=fix,
+        errors=[FieldError(field="Authorization", detail=detail, fix=fix)],
         headers={"www-authenticate": 'Bearer realm="imagine"'},
     )
 

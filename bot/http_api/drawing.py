@@ -16,7 +16,7 @@ from bot.domain.prompt.quoting import wrap
 from bot.domain.prompt.values import quoted_name
 from bot.domain.request import ImageRequest
 from bot.http_api.fields import Field, Kind, errors_of, fields_of, number_of
-from bot.http_api.formats import CALLBACK, Format, Translated, translated, unprocessable
+from bot.http_api.formats import CALLBACK, Translated, unprocessable
 from bot.http_api.problems import FieldError
 from bot.services.core import Core
 from bot.services.offers import offered
@@ -50,10 +50,9 @@ class Asked:
     callback_url: str | None = None
 
 
-def read_body(core: Core, body: Mapping[str, Any], form: Format) -> Asked:
-    """Raises Problem (422) that names every wrong field and its fix, and PeerError."""
+def read_body(core: Core, whole: Translated) -> Asked:
+    """Raises Problem (422) that names the wrong fields and their fixes, and PeerError."""
     fields = {field.name: field for field in fields_of(core.policy)}
-    whole = translated(body, form)
     sent = replace(whole, values={name: value for name, value in whole.values.items() if value is not None})
     errors = [*_unknown(whole, fields), *_wrong(sent, fields), *_missing(sent, fields)]
     if errors:
@@ -72,11 +71,9 @@ def read_body(core: Core, body: Mapping[str, Any], form: Format) -> Asked:
 
 
 def _unknown(sent: Translated, fields: Mapping[str, Field]) -> list[FieldError]:
-    names = ", ".join(fields)
+    fix = f"Fields are: {', '.join(fields)}."
     return [
-        FieldError(
-            field=sent.place(name)[:120], detail="There is no such field.", fix=f"Fields are: {names}."
-        )
+        FieldError(field=sent.place(name)[:120], detail="There is no such field.", fix=fix)
         for name in sent.values
         if name not in fields
     ]

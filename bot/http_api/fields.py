@@ -192,12 +192,12 @@ def _number_errors(field: Field, value: Any, at: str) -> Iterator[FieldError]:
     is_whole = field.kind is Kind.WHOLE
     wanted = "whole number" if is_whole else "number"
     fix = f"Send a {wanted} from {_number(field.minimum)} to {_number(field.maximum)}."
-    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         yield _error(at, f"It is {_kind_of(value)}.", fix)
-    elif is_whole and value != int(value):
-        yield _error(at, "It is no whole number.", fix)
     elif not (field.minimum or 0) <= value <= (math.inf if field.maximum is None else field.maximum):
         yield _error(at, "It is outside the range.", fix)
+    elif is_whole and value != int(value):
+        yield _error(at, "It is no whole number.", fix)
     elif field.multiple and value % field.multiple:
         below = int(value) // field.multiple * field.multiple
         yield _error(
@@ -223,10 +223,6 @@ def _lora_errors(field: Field, value: Any, at: str) -> Iterator[FieldError]:
 
 def _error(at: str, detail: str, fix: str) -> FieldError:
     return FieldError(field=at, detail=detail, fix=fix)
-
-
-def _is_finite(value: Any) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _number(bound: float | None) -> str:

@@ -1,7 +1,7 @@
 """The team's own filter: `module:function`, body in, body or refusal out. It runs after authentication.
 
 def only_small(body, *, caller):
-    if body.get("width", 512) > 512:
+    if (body.get("width") or 512) > 512:
         return "Pictures are at most 512 pixels wide here."
     return body
 """
@@ -10,14 +10,24 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, cast
 
-from bot.domain.errors import ConfigError
-from bot.http_api.problems import Problem, crashed
-from bot.ports import Journal
+from bot.domain.errors import BotError, ConfigError
+from bot.http_api.problems import Problem
 
 SETTING = "IMAGINE_API_FILTER"
 LONGEST_REFUSAL = 500
 Filter = Callable[..., Any]
-"""Called as `filter(body, caller=person)`; answers a body to go on with, or a text that says why not."""
+"""Called as `filter(body, caller=person)`; answers a body to go on with, or a text that says why not.
+
+In every format the body has our names for its fields; their values are as the client sent them, unchecked.
+"""
+
+
+class FilterFailed(BotError):
+    """The filter raised, or answered neither a body nor a text. `kind` is safe to log."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
 
 
 def load_filter(setting: str) -> Filter | None:
@@ -38,25 +48,21 @@ def load_filter(setting: str) -> Filter | None:
     return cast("Filter", found)
 
 
-def filtered(
-    body: Mapping[str, Any], *, by: Filter | None, caller: str, journal: Journal
-) -> Mapping[str, Any]:
-    """The body that goes on. Raises Problem: 403 with the filter's own sentence, 500 when it failed.
+def filtered(body: Mapping[str, Any], *, by: Filter | None, caller: str) -> Mapping[str, Any]:
+    """The body that goes on. Raises Problem (403 with the filter's own sentence) and FilterFailed.
 
-    What it raises may hold the prompt, so only the kind of the error is written down.
+    That one holds the kind of the error alone: its text may hold the prompt.
     """
     if by is None:
         return body
     try:
         answer = by(dict(body), caller=caller)
     except Exception as error:  # noqa: BLE001  the team's code: its defect is no refusal, and no news for the client
-        journal.event("filter_failed", kind=type(error).__name__)
-        raise crashed() from None
+        raise FilterFailed(type(error).__name__) from None
     if isinstance(answer, str):
         raise Problem(
             403, "filtered", answer[:LONGEST_REFUSAL], fix="Change the request as the sentence says."
         )
     if not isinstance(answer, Mapping):
-        journal.event("filter_failed", kind=f"returned_{type(answer).__name__}")
-        raise crashed()
+        raise FilterFailed(f"returned_{type(answer).__name__}")
     return answer

@@ -3,6 +3,7 @@
 Every translated value remembers where it stood, so that an error names the field that the client sent.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -131,9 +132,13 @@ REFUSED: Mapping[str, str] = {
 """Fields that must be empty, and why."""
 
 EMPTY: tuple[Any, ...] = (None, "", [], {}, False)
+MOST_NAMED = 20
+"""Wrong fields told at once: a body may hold more than an answer of Lambda's may be long (6 MB)."""
+
 HASH = re.compile(r" \[[0-9a-f]{6,64}\]$")
 
-TASKS = {"text-to-image": "txt2img_payload", "image-to-image": "img2img_payload"}
+IMG2IMG = "img2img_payload"
+TASKS = {"text-to-image": "txt2img_payload", "image-to-image": IMG2IMG}
 ENVELOPE = frozenset(
     {
         "task",
@@ -198,6 +203,10 @@ def _sagemaker(body: Mapping[str, Any]) -> Translated:
     if errors or not isinstance(payload, dict):
         raise unprocessable(errors)
     drawn = _webui(payload, under=f"/{TASKS[task]}")
+    if TASKS[task] == IMG2IMG and "init_image" not in drawn.values:
+        raise unprocessable(
+            [_error(f"/{IMG2IMG}/init_images", "It is missing.", "Send one picture in base64.")]
+        )
     own: dict[str, Any] = {}
     places = dict(drawn.places)
     _take(own, places, "model", _without_hash(body.get("model")) or None, "/model")
@@ -213,14 +222,14 @@ _TRANSLATORS: Mapping[Format, Callable[[Mapping[str, Any]], Translated]] = {
 
 
 def unprocessable(errors: list[FieldError]) -> Problem:
-    """422 that names every field with its fix."""
+    """422 that names the first fields that are wrong, each with its fix."""
     first = errors[0]
     return Problem(
         422,
         "invalid_fields",
         f"{first.field}: {first.detail}",
         fix=first.fix,
-        errors=errors,
+        errors=errors[:MOST_NAMED],
     )
 
 
@@ -250,11 +259,10 @@ def _take(values: dict[str, Any], places: dict[str, str], name: str, value: Any,
 def _count(body: Mapping[str, Any]) -> Any:
     """Pictures in all; what is no number is handed on as it is, to be refused by its place."""
     sizes = [body[name] for name in ("batch_size", "n_iter") if body.get(name) is not None]
-    if len(sizes) < 2 or not all(isinstance(size, int | float) for size in sizes):
-        return next(
-            (size for size in sizes if not isinstance(size, int | float)), sizes[0] if sizes else None
-        )
-    return sizes[0] * sizes[1]
+    strange = [size for size in sizes if isinstance(size, bool) or not isinstance(size, int | float)]
+    if strange or not sizes:
+        return strange[0] if strange else None
+    return math.prod(sizes)
 
 
 def _take_picture(

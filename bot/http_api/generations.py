@@ -3,22 +3,22 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.domain.errors import PeerError, Refused, Rejected
 from bot.domain.job import Address, Job, SinkKind, job_id
-from bot.domain.transitions import is_unresolved
+from bot.domain.transitions import is_open, is_unresolved
 from bot.http_api.callback_address import AddressRules
 from bot.http_api.clients import Client
 from bot.http_api.drawing import Asked, read_body
 from bot.http_api.exchange import JSON, Request, Response, json_response
-from bot.http_api.filters import Filter, filtered
-from bot.http_api.formats import Format
-from bot.http_api.problems import FieldError, Problem, no_such_generation, refusal, unreadable
-from bot.http_api.views import PictureLinks, generation, summary, url_of
+from bot.http_api.filters import Filter, FilterFailed, filtered
+from bot.http_api.formats import Format, Translated, translated
+from bot.http_api.problems import FieldError, Problem, crashed, no_such_generation, refusal, unreadable
+from bot.http_api.views import PictureLinks, generation, is_settled, summary, url_of
 from bot.ports import Index
 from bot.services import control
 from bot.services.core import Caller, Core
@@ -64,10 +64,21 @@ def create(desk: Desk, client: Client, request: Request) -> Response:
     earlier = desk.core.jobs.get(job_id(desk.tenant, source)) if again else None
     if earlier is not None:
         return _taken(desk, _same(earlier, digest), is_replay=True)
-    passed = filtered(body, by=desk.filter, caller=client.person, journal=desk.core.journal)
-    asked = read_body(desk.core, passed, form)
+    asked = read_body(desk.core, _filtered(desk, client, translated(body, form)))
     job, fresh = _accept(desk, client, asked, source=source, digest=digest)
     return _taken(desk, job if fresh else _same(job, digest), is_replay=not fresh)
+
+
+def _filtered(desk: Desk, client: Client, sent: Translated) -> Translated:
+    """The body as the team's filter leaves it. A filter may take for granted what we check after it: where it
+    fails on a body that is wrong by itself, the client is told what is wrong. Raises Problem, PeerError.
+    """
+    try:
+        return replace(sent, values=filtered(sent.values, by=desk.filter, caller=client.person))
+    except FilterFailed as failed:
+        read_body(desk.core, sent)
+        desk.core.journal.event("filter_failed", kind=failed.kind)
+        raise crashed() from None
 
 
 def read(desk: Desk, client: Client, request: Request) -> Response:
@@ -101,8 +112,21 @@ def remove(desk: Desk, client: Client, request: Request) -> Response:
         else:
             job = control.delete(desk.core, caller, job_ref=job.id)
     except Refused as no:
-        raise refusal(no, retry_after=1) from no
+        raise _calls_underway() if _is_being_called(job) else refusal(no, retry_after=1) from no
     return json_response(200, _document(desk, job))
+
+
+def _is_being_called(job: Job) -> bool:
+    return job.sink.kind is SinkKind.CALLBACK and is_settled(job) and is_open(job)
+
+
+def _calls_underway() -> Problem:
+    return Problem(
+        409,
+        "callback_underway",
+        "Its callback_url did not take the outcome yet, and is being called again.",
+        fix="Answer the next call with 410, which ends the calls; then send the same DELETE again.",
+    )
 
 
 def _accept(desk: Desk, client: Client, asked: Asked, *, source: str, digest: str) -> tuple[Job, bool]:
@@ -235,16 +259,25 @@ def _limit(request: Request) -> int:
 def _json_object(request: Request) -> Mapping[str, Any]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != JSON:
-        raise Problem(415, "no_json", "The body is not declared as JSON.", fix=f"Send Content-Type: {JSON}.")
+        raise _no_json()
     if len(request.body) > MAX_BODY:
         raise too_large()
     try:
-        body = json.loads(request.body, parse_constant=_no_constant)
+        body = json.loads(request.body, parse_constant=_no_constant, object_pairs_hook=_once_each)
+    except json.JSONDecodeError as wrong:
+        place = f"line {wrong.lineno}, column {wrong.colno}"
+        raise unreadable("", f"The body is no JSON ({place}).", "Send one JSON object in UTF-8.") from None
     except (ValueError, RecursionError):
         raise unreadable("", "The body is no JSON.", "Send one JSON object in UTF-8.") from None
     if not isinstance(body, dict):
         raise unreadable("", "The body is no JSON object.", "Send one JSON object.")
     return body
+
+
+def _no_json() -> Problem:
+    detail, fix = "The body is not declared as JSON.", f"Send Content-Type: {JSON}."
+    wrong = FieldError(field="Content-Type", detail=detail, fix=fix)
+    return Problem(415, "no_json", detail, fix=fix, errors=[wrong])
 
 
 def too_large() -> Problem:
@@ -259,6 +292,16 @@ def too_large() -> Problem:
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
+
+
+def _once_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object as JSON writes it. Raises Problem for a field that is there twice: which one is meant?"""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise unreadable(f"/{name}"[:120], "The field is there twice.", "Send it once.")
+        found[name] = value
+    return found
 
 
 def _digest(form: Format, body: Mapping[str, Any]) -> str:

@@ -54,14 +54,18 @@ def split_target(target: str) -> tuple[str, Mapping[str, str]]:
     """Path and parameters of a request target; what cannot be read has no parameters."""
     try:
         parts = urlsplit(target)
-        return parts.path, dict(parse_qsl(parts.query, keep_blank_values=True, max_num_fields=50))
+        return parts.path, dict(parse_qsl(parts.query, keep_blank_values=True))
     except ValueError:
         return target, {}
 
 
 def joined(headers: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Repeated headers by comma, as API Gateway joins them: two credentials are none."""
+    """Repeated headers by comma, as API Gateway joins them: two credentials are none.
+
+    The blanks around a value are none of it (RFC 9110, 5.5).
+    """
     found: dict[str, str] = {}
-    for name, value in headers:
+    for name, padded in headers:
+        value = padded.strip(" \t")
         found[name] = f"{found[name]},{value}" if name in found else value
     return found

@@ -11,6 +11,7 @@ from bot.http_api.formats import (
     EMPTY,
     ENVELOPE,
     IDLE,
+    IMG2IMG,
     PASSED_OVER,
     READ,
     REFUSED,
@@ -267,7 +268,10 @@ def _webui() -> Schema:
 
 
 def _sagemaker() -> Schema:
-    payloads = {payload: {"anyOf": [_ref("WebuiRequest"), {"enum": [None]}]} for payload in TASKS.values()}
+    payloads: dict[str, Schema] = {
+        payload: {"anyOf": [_ref("WebuiRequest"), {"enum": [None]}]} for payload in TASKS.values()
+    }
+    payloads[IMG2IMG]["description"] = "With the picture to start from in init_images."
     closed = {name: {"enum": list(EMPTY), "description": f"Empty: {why}."} for name, why in CLOSED.items()}
     return {
         "type": "object",

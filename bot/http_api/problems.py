@@ -78,10 +78,9 @@ class Problem(BotError):
 
 
 def unreadable(field: str, detail: str, fix: str) -> Problem:
-    """400 for one header, parameter or the body as a whole."""
-    return Problem(
-        400, "malformed", detail, fix=fix, errors=[FieldError(field=field, detail=detail, fix=fix)]
-    )
+    """400 for one header, parameter, field or (with "") the body as a whole."""
+    wrong = FieldError(field=field, detail=detail, fix=fix)
+    return Problem(400, "malformed", f"{field}: {detail}" if field else detail, fix=fix, errors=[wrong])
 
 
 def no_such_generation() -> Problem:

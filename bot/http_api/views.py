@@ -91,12 +91,13 @@ def summary(job: Job, *, is_final: bool = False) -> dict[str, Any]:
     """What a list says of one job; asks nobody."""
     standing = standing_of(job, is_final=is_final)
     ended = standing in (Standing.ENDED, Standing.DELETED)
+    at = job.delivered_at or (job.result.at if job.result is not None else None)
     return {
         "id": job.id,
         "state": standing,
         "outcome": job.final_outcome if ended else None,
         "created_at": _moment(job.accepted_at),
-        "ended_at": None if job.done_at is None else _moment(job.done_at),
+        "ended_at": _moment(at) if ended and at is not None else None,
         "url": url_of(job),
     }
 
@@ -110,7 +111,16 @@ def standing_of(job: Job, *, is_final: bool = False) -> Standing:
     """The state as clients are told."""
     if job.deleted_at is not None:
         return Standing.DELETED
-    return Standing.ENDED if is_final else _STANDINGS[state_of(job)]
+    return Standing.ENDED if is_final or is_settled(job) else _STANDINGS[state_of(job)]
+
+
+def is_settled(job: Job) -> bool:
+    """Whether the outcome stands. It may still wait to be told to a callback address that fails; whoever asks
+    meanwhile need not wait for that.
+    """
+    if job.result is None or job.announced_ref is None:
+        return False
+    return job.delivered_at is not None or job.final_outcome is not Outcome.OK
 
 
 def _sentence(stage: Stage, standing: Standing, outcome: Outcome | None) -> str:

@@ -19,6 +19,7 @@ INSIDE = [
     "192.168.1.1",
     "169.254.169.254",
     "100.64.0.1",
+    "192.0.0.192",
     "192.0.2.1",
     "198.18.0.1",
     "224.0.0.1",
@@ -98,6 +99,11 @@ def test_an_address_inside_is_refused_when_it_is_sent(address):
         "https://0177.0.0.1/",
         "https://127.1/",
         "https://127.0.0.1./",
+        "https://0x7f.0.0.0x1/",
+        "https://ex%61mple.com/",
+        "https://hooks..example.com/",
+        "https://-hooks.example.com/",
+        f"https://{'a' * 64}.example.com/",
         "https://[::1/",
         "https://[::ffff:7f00:1]/",
         "http://127.0.0.1:8080/",
@@ -132,6 +138,13 @@ def test_an_address_inside_another_is_judged_by_itself(inner):
         str(ipaddress.IPv6Address(int(ipaddress.IPv6Address("64:ff9b::")) + int(inner))),
     ):
         assert is_public(wrapped) == is_public(str(inner))
+
+
+@pytest.mark.parametrize(
+    "host", ["a.example", "HOOKS.Example.com.", "a_b.c-d.example", "xn--hks-sna.example", "8.co"]
+)
+def test_a_name_is_one_however_it_is_written(host):
+    assert rules(PUBLIC).refusal(f"https://{host}/") is None
 
 
 def unresolved(_host, _port):

@@ -25,7 +25,7 @@ from bot.services.core import Caller
 from bot.services.work import advance
 from tests.aws.functions import TENANT
 from tests.contracts.rows import NOW, a_job, a_result, after
-from tests.unit.http_api.door import Door
+from tests.unit.http_api.door import Door, told
 from tests.unit.http_api.receiver import certificate, receiving, silent
 
 LOOPBACK = AddressRules(loopback=True)
@@ -203,7 +203,8 @@ def test_a_call_that_failed_is_made_again_later_and_the_quota_waits_for_it(door,
     hooks = Hooks(door, failure, failure)
     asked = door.create(ASKED)
     door.draw(asked["id"])
-    assert door.read(asked["id"])["state"] == "delivering"
+    job = door.job(asked["id"])
+    assert (job.done_at, state_of(job)) == (None, State.DELIVERING)
     through(door, asked["id"])
 
     assert [document["outcome"] for document in hooks.documents] == ["ok"] * 3
@@ -212,6 +213,58 @@ def test_a_call_that_failed_is_made_again_later_and_the_quota_waits_for_it(door,
     assert stamps[2] - stamps[1] > stamps[1] - stamps[0] >= 5 or failure == Answer(
         status=429, retry_after=30.0
     )
+
+
+@pytest.mark.parametrize("outcome", ["ok", "cancelled"])
+def test_whoever_polls_need_not_wait_for_an_address_that_fails(door, outcome):
+    hooks = Hooks(door, *[Answer(status=500)] * 99)
+    asked = door.create(ASKED)
+    if outcome == "ok":
+        door.draw(asked["id"])
+    else:
+        advance(door.core, asked["id"])
+        door.ask("DELETE", f"/v1/generations/{asked['id']}")
+        advance(door.core, asked["id"])
+
+    document = door.read(asked["id"])
+    assert hooks.told
+    assert door.job(asked["id"]).done_at is None
+    assert (document["state"], document["outcome"]) == ("ended", outcome)
+    assert len(document["pictures"]) == (outcome == "ok")
+    through(door, asked["id"])
+    assert door.read(asked["id"])["ended_at"] == document["ended_at"] is not None
+
+
+def test_who_deletes_what_is_still_being_told_is_told_how_to_end_that(door):
+    Hooks(door, Answer(status=500), Answer(status=410))
+    asked = door.create(ASKED)
+    door.draw(asked["id"])
+    early = door.ask("DELETE", f"/v1/generations/{asked['id']}")
+    door.core.clock.move_to(door.job(asked["id"]).next_check_at)
+    advance(door.core, asked["id"])
+
+    assert (early.status, told(early)["type"]) == (409, "urn:imagine:problem:callback_underway")
+    assert "410" in told(early)["fix"]
+    assert told(door.ask("DELETE", f"/v1/generations/{asked['id']}"))["state"] == "deleted"
+
+
+def test_a_second_worker_does_not_call_while_the_first_one_does(door):
+    hooks = Hooks(door)
+    asked = door.create(ASKED)
+    first, others = hooks.sink.finish, []
+
+    def finish(stage):
+        others.append(stage.job.id)
+        if len(others) == 1:
+            advance(door.core, asked["id"])
+        first(stage)
+
+    hooks.sink.finish = finish
+    door.draw(asked["id"])
+
+    assert others == [asked["id"]]
+    assert len(hooks.told) == 1
+    assert door.read(asked["id"])["state"] == "ended"
 
 
 def test_an_address_that_asks_for_time_gets_it(door):

@@ -12,7 +12,7 @@ from bot.domain.prompt.catalogue import Catalogue
 from bot.domain.request import Caps, LoraUse
 from bot.http_api.drawing import read_body
 from bot.http_api.fields import body_schema, fields_of
-from bot.http_api.formats import Format
+from bot.http_api.formats import MOST_NAMED, Format, translated
 from bot.http_api.problems import Problem
 from bot.services.core import Policy
 from tests.aws.functions import build
@@ -27,7 +27,7 @@ SCHEMA = Draft202012Validator(body_schema(fields_of(POLICY)))
 
 
 def read(body, form=Format.OURS):
-    return read_body(CORE, body, form)
+    return read_body(CORE, translated(body, form))
 
 
 def wrong(body, form=Format.OURS):
@@ -110,6 +110,8 @@ def test_words_are_drawn_as_they_are_or_refused(prompt, unwanted):
         ({"steps": 0}, "/steps"),
         ({"steps": 51}, "/steps"),
         ({"guidance": 0.5}, "/guidance"),
+        ({"guidance": float("inf")}, "/guidance"),
+        ({"seed": float("nan")}, "/seed"),
         ({"seed": -1}, "/seed"),
         ({"seed": 2**32}, "/seed"),
         ({"seed": 10**400}, "/seed"),
@@ -135,6 +137,14 @@ def test_what_is_wrong_is_told_by_its_place(change, place):
 
 def test_every_wrong_field_is_told_at_once():
     assert set(wrong({"width": 7, "n": 99, "foo": 1})) == {"/prompt", "/width", "/n", "/foo"}
+
+
+@pytest.mark.parametrize("form", [Format.OURS, Format.WEBUI])
+def test_of_countless_wrong_fields_the_first_ones_are_told(form):
+    """An answer of a function's must stay under 6 MB, and a body holds fields enough for more."""
+    body = {"prompt": "a fox", **{f"f{number}": 1 for number in range(5000)}}
+
+    assert wrong(body, form) == [f"/f{number}" for number in range(MOST_NAMED)]
 
 
 def test_a_flag_is_told_by_the_fields_name():
@@ -213,6 +223,8 @@ def test_what_webui_would_do_and_we_do_not_is_told():
         ({"cfg_scale": 99}, "/cfg_scale"),
         ({"batch_size": 3, "n_iter": 3}, "/batch_size"),
         ({"batch_size": "2"}, "/batch_size"),
+        ({"batch_size": True}, "/batch_size"),
+        ({"batch_size": 1e300, "n_iter": 1e300}, "/batch_size"),
         ({"sampler_name": "gone gone"}, "/sampler_name"),
         ({"script_name": "x/y"}, "/script_name"),
         ({"alwayson_scripts": {"a": 1}}, "/alwayson_scripts"),
@@ -244,6 +256,7 @@ def test_the_seeds_body_is_understood():
         ({"task": "text-to-image"}, "/txt2img_payload"),
         ({"task": "image-to-image", "txt2img_payload": {"prompt": "x"}}, "/img2img_payload"),
         ({"task": "text-to-image", "txt2img_payload": {}}, "/txt2img_payload/prompt"),
+        ({"task": "image-to-image", "img2img_payload": {"prompt": "x"}}, "/img2img_payload/init_images"),
         ({"task": "text-to-image", "txt2img_payload": {"prompt": "x"}, "vae": "v"}, "/vae"),
         ({"task": "text-to-image", "txt2img_payload": {"prompt": "x"}, "options": "{}"}, "/options"),
         ({"task": "text-to-image", "txt2img_payload": {"prompt": "x"}, "bucket": "b"}, "/bucket"),

@@ -6,7 +6,7 @@ import pytest
 
 from bot.domain.errors import ConfigError
 from bot.http_api.filters import load_filter
-from tests.unit.http_api.door import Door, told
+from tests.unit.http_api.door import Door, told, wrong_fields
 
 SMALL_ONLY = "Pictures are at most 512 pixels wide here."
 
@@ -14,7 +14,7 @@ SMALL_ONLY = "Pictures are at most 512 pixels wide here."
 def only_small(body, *, caller):
     """An example as the documents show it."""
     assert caller.startswith("key-")
-    return SMALL_ONLY if body.get("width", 512) > 512 else {**body, "steps": 7}
+    return SMALL_ONLY if (body.get("width") or 512) > 512 else {**body, "steps": 7}
 
 
 def failing(body, *, caller):
@@ -35,6 +35,30 @@ def test_a_refusal_is_told_in_the_filters_own_words():
     answer = Door(by=only_small).ask("POST", "/v1/generations", {"prompt": "a fox", "width": 768})
 
     assert (answer.status, told(answer)["detail"]) == (403, SMALL_ONLY)
+
+
+@pytest.mark.parametrize(
+    ("form", "body"),
+    [
+        ("webui", {"prompt": "a fox", "width": 768}),
+        ("sagemaker", {"task": "text-to-image", "txt2img_payload": {"prompt": "a fox", "width": 768}}),
+    ],
+)
+def test_no_format_leads_past_it(form, body):
+    door = Door(by=only_small)
+    answer = door.ask("POST", "/v1/generations", body, query={"format": form})
+
+    assert (answer.status, told(answer)["detail"]) == (403, SMALL_ONLY)
+    assert door.create({"prompt": "a fox"}, query={"format": "webui"})["request"]["steps"] == 7
+
+
+def test_a_body_that_is_wrong_by_itself_is_told_so_where_the_filter_trips_over_it():
+    door = Door(by=only_small)
+    answer = door.ask("POST", "/v1/generations", {"prompt": "a fox", "width": "wide"})
+
+    assert (answer.status, wrong_fields(answer)) == (422, {"/width"})
+    assert door.core.journal.named("filter_failed") == []
+    assert door.create({"prompt": "a fox", "width": None})["request"]["width"] == 512
 
 
 @pytest.mark.parametrize("by", [failing, forgetful])

@@ -307,6 +307,30 @@ def test_a_body_that_cannot_be_read_is_refused(door, body, content_type, status)
     assert door.ask("POST", "/v1/generations", body, content_type=content_type).status == status
 
 
+def test_where_a_body_is_no_json_is_told(door):
+    answer = door.ask("POST", "/v1/generations", b'{"prompt": "a fox",}')
+
+    assert "line 1, column 20" in told(answer)["detail"]
+    assert "fox" not in answer.body.decode()
+
+
+def test_a_field_that_is_there_twice_is_named(door):
+    answer = door.ask("POST", "/v1/generations", b'{"prompt": "a fox", "prompt": "a hen"}')
+
+    assert (answer.status, wrong_fields(answer)) == (400, {"/prompt"})
+
+
+@pytest.mark.parametrize(
+    ("headers", "field"),
+    [({"content_type": "text/plain"}, "Content-Type"), ({"authorization": "x"}, "Authorization")],
+)
+def test_a_header_that_is_wrong_is_named(door, headers, field):
+    answer = door.ask("POST", "/v1/generations", {"prompt": "a fox"}, **headers)
+
+    assert wrong_fields(answer) == {field}
+    assert field in told(answer)["detail"] + told(answer)["fix"]
+
+
 def test_an_unknown_format_is_told_with_the_known_ones(door):
     answer = door.ask("POST", "/v1/generations", {"prompt": "a fox"}, query={"format": "comfy"})
 

@@ -71,6 +71,19 @@ def test_two_credentials_are_none(door: Door, url: str):
     assert joined([("a", "1"), ("a", "2")]) == {"a": "1,2"}
 
 
+def test_the_blanks_around_a_header_are_none_of_it(door: Door, url: str):
+    headers = {"authorization": f"Bearer {door.mine.token}", "idempotency-key": "fox-1 \t"}
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+    sent = {"content-type": "application/json", **headers}
+    connection.request("POST", "/v1/generations", body=b'{"prompt": "a fox"}', headers=sent)
+    answer = connection.getresponse()
+
+    assert answer.status == 202
+    asked = json.loads(answer.read())
+    assert door.create({"prompt": "a fox"}, idempotency_key="fox-1")["id"] == asked["id"]
+    connection.close()
+
+
 @pytest.mark.parametrize("target", ["", "//[", "/v1?" + "&".join("a=1" for _ in range(99)), "/v1/x?%ff=%00"])
 def test_no_target_makes_it_fail(target: str):
     path, query = split_target(target)
