@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bot.domain.errors import IllegalTransition, JobMoved, PeerError
-from bot.domain.job import Job, Outcome, Picture, Result, State, state_of
+from bot.domain.job import Job, Outcome, Picture, Result, SinkKind, State, state_of
 from bot.domain.person import settlement_of
 from bot.domain.transitions import Change, apply, apply_all, is_unresolved
 from bot.ports import CounterChange, CounterRaise
@@ -38,8 +38,12 @@ class Hand:
         return self._needs_no_lease(job) or self.core.process.outlived(owner)
 
     def _needs_no_lease(self, job: Job) -> bool:
-        """States in which two workers at once do no harm: a share is only looked for until it is overdue."""
+        """States in which two workers at once do no harm: a share is only looked for until it is overdue. A
+        callback ends in a call, and two workers would make it twice.
+        """
         if state_of(job) is State.DELIVERING:
+            if job.sink.kind is SinkKind.CALLBACK:
+                return False
             overdue = (job.deliver_intent_at or 0.0) + self.core.times.share_patience
             return self.core.clock.now() < overdue
         return state_of(job) in (State.ANNOUNCED, State.SUBMITTED, State.HELD)
