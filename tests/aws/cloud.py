@@ -29,6 +29,7 @@ from bot.aws.table import TIME_TO_LIVE, table_properties
 
 REGION = "us-east-1"
 _ACCOUNTS = itertools.count(100_000_000_001)
+Answer = Callable[[AWSPreparedRequest], AWSResponse | None]
 
 
 class Cloud:
@@ -77,12 +78,13 @@ class Cloud:
             return self._stubber("before-send", request)
 
     @contextmanager
-    def gateway(self) -> Iterator[str]:
+    def gateway(self, answer: Answer | None = None) -> Iterator[str]:
         """The URL at which another process reaches this account while the block lasts.
 
-        Give it as `AWS_ENDPOINT_URL`, with any credentials and this region.
+        Give it as `AWS_ENDPOINT_URL`, with any credentials and this region. `answer` is asked in place of
+        this account's own.
         """
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Gateway, self.answer))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Gateway, answer or self.answer))
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
@@ -130,7 +132,7 @@ class _Gateway(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # head and body leave apart; the second would wait 40 ms for an ACK
 
-    def __init__(self, answer: Callable[[AWSPreparedRequest], AWSResponse | None], *arguments: Any) -> None:
+    def __init__(self, answer: Answer, *arguments: Any) -> None:
         self._answer = answer
         super().__init__(*arguments)
 

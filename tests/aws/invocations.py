@@ -26,10 +26,11 @@ class Invocations:
         session = cloud.session()
         events: Any = session.get_component("event_emitter")
         events.unregister("before-send", cloud.answer)
-        events.register("before-send", self._answer)
+        events.register("before-send", self.answer)
         self.client = session.create_client("lambda")
 
-    def _answer(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+    def answer(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        """What Lambda answers: a `before-send` handler."""
         if self.refuse is not None:
             headers = {"x-amzn-ErrorType": self.refuse}
             return AWSResponse(request.url, 429, headers, MockRawResponse(b"{}"))

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+from infra.rehearsal.microburst import Met, Rule, Wire
 from infra.rehearsal.outages import nudges_again_at_once, variables
 from infra.rehearsal.rows import Rows
 from infra.rehearsal.stage import STAGE, NotSeen, Stage
 from infra.rehearsal.story.opening import until_opened
-from infra.rehearsal.wire import Met, Rule, Wire, wired
+from infra.rehearsal.wire import wired
 
 ON_THE_WAY = ("slack", "worker", "result")
 """The functions that a drawing needs."""
@@ -72,7 +73,7 @@ def _ends_well(stage: Stage, wire: Wire, rules: Sequence[Rule], *, seed: int) ->
     try:
         job = stage.accept(f"a red apple --steps 10 --seed {seed}")
         _nudge_where_lost(stage, wire, wanted, job)
-        stage.until(lambda: wanted <= wire.fired(), what=f"all of {wanted}", patience=SWEPT)
+        stage.until(lambda: wanted <= set(wire.fired()), what=f"all of {wanted}", patience=SWEPT)
     finally:
         wire.rules([])
     card = stage.ended(stage.card(number))

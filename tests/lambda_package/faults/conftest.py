@@ -25,5 +25,6 @@ def world(
         bot = OnLoopback(slack, endpoint_url=inference.url, home=home, unpacked=unpacked, python=runtime)
         ending.callback(bot.close)
         ending.callback(inference.begin_to_stop)
+        bot.set_up_scaling()
         bot.open()
         yield Stack(slack=slack, bot=bot, inference=inference)

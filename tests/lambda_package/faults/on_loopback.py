@@ -5,23 +5,29 @@ for SageMaker.
 """
 
 import dataclasses
+import itertools
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from bot import bootstrap_aws
 from bot.bootstrap_aws import deployment
 from bot.functions.attempts import HandlerFailed
+from bot.services.settings import CATALOGUE, change
 from infra.local.slack.testing import LocalSlack
+from infra.rehearsal.microburst import Wire, passing_on
 from tests.aws.environment import AWS
-from tests.lambda_package.faults.microburst import Microburst
 from tests.lambda_package.runtime_api import Function
-from tests.scenarios.on_aws import OnAws
+from tests.scenarios.on_aws import OnAws, account
 from tests.scenarios.one_machine import TIMES
+from tests.scenarios.stack import Stack
 
 QUICK = Path(__file__).parent / "task_root"
 NAMES = ("slack", "worker", "result", "failure", "sweep", "admin")
@@ -52,6 +58,7 @@ class PackedFunctions:
     def __init__(self, unpacked: Unpacked, *, python: Path, environment: dict[str, str]) -> None:
         self._turns = {name: threading.Lock() for name in NAMES}
         self._running: dict[str, Function] = {}
+        self._settings: dict[str, Mapping[str, str]] = {}
         self._unpacked, self._python, self._environment = unpacked, python, environment
 
     def __getattr__(self, name: str) -> Callable[[Any, object], Any]:
@@ -71,10 +78,14 @@ class PackedFunctions:
     def log(self) -> str:
         return "".join(function.log for function in self._running.values())
 
-    def start_anew(self, *names: str) -> None:
-        """End these processes and start new ones, which have read nothing yet: no secret, no setting."""
+    def start_anew(self, *names: str, settings: Mapping[str, str] | None = None) -> None:
+        """End these processes and start new ones, which have read nothing yet: no secret, no setting.
+
+        `settings` are theirs beside everybody's, until they are started anew once more.
+        """
         for name in names:
             self._end(name)
+            self._settings[name] = settings or {}
             with suppress(HandlerFailed):
                 getattr(self, name)({}, None)
 
@@ -85,9 +96,8 @@ class PackedFunctions:
     def _started(self, name: str) -> Function:
         if name not in self._running:
             folder = self._unpacked("accept" if name == "slack" else "work")
-            function = Function(
-                f"quick.{name}", folder=folder, python=self._python, environment=self._environment
-            )
+            environment = {**self._environment, **self._settings.get(name, {})}
+            function = Function(f"quick.{name}", folder=folder, python=self._python, environment=environment)
             self._running[name] = function.__enter__()
         return self._running[name]
 
@@ -98,7 +108,9 @@ class PackedFunctions:
 
 
 class OnLoopback(OnAws):
-    """`aws` and `sagemaker` are the wires: the first to everything but SageMaker's runtime."""
+    """`aws` and `sagemaker` are the wires: the first to everything but SageMaker's runtime. `orders` are
+    those which the admin function has not done with.
+    """
 
     def __init__(
         self,
@@ -109,17 +121,75 @@ class OnLoopback(OnAws):
         unpacked: Unpacked,
         python: Path,
     ) -> None:
-        super().__init__(slack, endpoint_url=endpoint_url, home=home, times=FAULTY_TIMES)
+        dead = {"IMAGINE_DEAD_NUDGES_URL": account().make_queue()}
+        super().__init__(slack, endpoint_url=endpoint_url, home=home, times=FAULTY_TIMES, settings=dead)
         self._unpacked, self._python = unpacked, python
+        self._seeds = itertools.count(1)
+        self.orders: list[Mapping[str, Any]] = []
+        self.aws, self.sagemaker = Wire.anywhere(), Wire.anywhere()
         self._wires = ExitStack()
-        gateway = self._wires.enter_context(self._cloud.gateway())
-        self.aws = self._wires.enter_context(Microburst(upstream=gateway, log=home / "aws.log"))
-        runtime = Microburst(upstream=self._runtime.url, log=home / "sagemaker.log")
-        self.sagemaker = self._wires.enter_context(runtime)
+        gateway = self._wires.enter_context(self._cloud.gateway(self._answer))
+        self._wires.enter_context(passing_on(self.aws, upstream=gateway, log=home / "aws.log"))
+        runtime = passing_on(self.sagemaker, upstream=self._runtime.url, log=home / "sagemaker.log")
+        self._wires.enter_context(runtime)
+        self._managed = self._endpoint_name
+        self._cloud.clients["secretsmanager"].create_secret(
+            Name=self._managed, SecretString=self._secret(slack.bot_token)
+        )
 
     @property
     def log(self) -> str:
         return self.packed.log
+
+    def fresh_seed(self) -> int:
+        """About a line with the same one the bot would ask."""
+        return next(self._seeds)
+
+    def secrets_in(self, store: str) -> dict[str, str]:
+        """Settings of a function that reads them in `ssm` or `secretsmanager`."""
+        if store == "ssm":
+            return {}
+        return {
+            f"SLACK_{secret}_REF": f"{store}:{self._managed}#{key}"
+            for secret, key in (("BOT_TOKEN", "token"), ("SIGNING_SECRET", "signing"))
+        }
+
+    def store_token(self, token: str) -> None:
+        """As `imagine secrets set` does."""
+        _, _, name = self._stack_settings["SLACK_BOT_TOKEN_REF"].partition(":")
+        ssm, manager = self._cloud.clients["ssm"], self._cloud.clients["secretsmanager"]
+        ssm.put_parameter(Name=name, Value=token, Type="SecureString", Overwrite=True)
+        manager.put_secret_value(SecretId=self._managed, SecretString=self._secret(token))
+
+    def forget_release(self) -> None:
+        """Nobody has looked yet at what the endpoint draws with."""
+        change(self._looking.cells, CATALOGUE, lambda _: {})
+
+    def run_instance(self) -> None:
+        """Whoever sent the endpoint to sleep has woken it again."""
+        running = {"VariantName": "AllTraffic", "DesiredInstanceCount": 1}
+        self._cloud.clients["sagemaker"].update_endpoint_weights_and_capacities(
+            EndpointName=self._endpoint_name, DesiredWeightsAndCapacities=[running]
+        )
+
+    def _secret(self, token: str) -> str:
+        return json.dumps({"token": token, "signing": self._slack.signing_secret})
+
+    def _answer(self, request: AWSPreparedRequest) -> AWSResponse | None:
+        """AWS's; an order to the admin function reaches it by `_on_order`."""
+        is_lambdas = urlsplit(request.url).netloc.startswith("lambda.")
+        return (self.invocations if is_lambdas else self._cloud).answer(request)
+
+    def _on_order(self, function: str, event: dict[str, Any]) -> None:
+        self.orders.append(event)
+        super()._on_order(function, event)
+
+    def _invoke(self, function: str, event: dict[str, Any]) -> None:
+        try:
+            super()._invoke(function, event)
+        finally:
+            if event in self.orders:
+                self.orders.remove(event)
 
     def queue_depth(self) -> dict[str, str]:
         """How many messages wait, are delayed and are being worked on."""
@@ -165,3 +235,9 @@ class OnLoopback(OnAws):
     def _work_on(self, message: Any) -> None:
         with suppress(HandlerFailed):  # the message comes again
             super()._work_on(message)
+
+
+def bot_of(world: Stack) -> OnLoopback:
+    """The world's bot, which has wires."""
+    assert isinstance(world.bot, OnLoopback)
+    return world.bot

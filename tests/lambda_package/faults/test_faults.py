@@ -4,7 +4,8 @@ import pytest
 
 from bot.domain.job import Outcome
 from infra.local.slack.faults import FaultKind
-from tests.lambda_package.faults.scenario import (
+from tests.lambda_package.faults.deeds import WAKE, order_during, remove_during
+from tests.lambda_package.faults.fault import (
     BROKEN,
     CUT_SHORT,
     EVER,
@@ -13,42 +14,39 @@ from tests.lambda_package.faults.scenario import (
     SILENT,
     THROTTLED,
     Fault,
-    SlackFault,
-    WireFault,
-    admin_at_work,
-    ask_during,
-    cold,
+    aws,
+    endpoint,
+    slack,
 )
+from tests.lambda_package.faults.scenario import ask_during
+from tests.lambda_package.faults.situations import admin_at_work, cold
 from tests.scenarios.stack import Stack
 
 pytestmark = pytest.mark.timeout(900)
 
 REFUSED = {"error": {"code": "ValidationError", "status": 400}}
 DENIED = {"error": {"code": "AccessDenied", "status": 403}}
+COMPLETE, TOO_LARGE = "files.completeUploadExternal", "file_upload_size_restricted"
 
 PASSING = (
-    WireFault(service="dynamodb", operation="TransactWriteItems", fault=REPLY_LOST, times=1),
-    WireFault(service="dynamodb", operation="PutItem", fault=BROKEN, situation=admin_at_work),
-    WireFault(service="dynamodb", operation="Query", fault=CUT_SHORT),
-    WireFault(service="s3", operation="PutObject", fault=SILENT, times=1),
-    WireFault(service="s3", operation="GetObject", fault=CUT_SHORT),
-    WireFault(service="sqs", operation="SendMessage", fault=RESET),
-    WireFault(service="ssm", operation="GetParameters", fault=BROKEN, situation=cold("worker", "result")),
-    WireFault(service="sagemaker", fault=THROTTLED, wire="sagemaker"),
-    SlackFault(method="files.completeUploadExternal", kind=FaultKind.DROP_AFTER),
+    aws("dynamodb.TransactWriteItems", REPLY_LOST, times=1),
+    aws("dynamodb.PutItem", BROKEN, situation=admin_at_work),
+    aws("dynamodb.Query", CUT_SHORT),
+    aws("s3.PutObject", SILENT, times=1),
+    aws("s3.GetObject", CUT_SHORT),
+    aws("sqs.SendMessage", RESET),
+    aws("ssm.GetParameters", BROKEN, situation=cold("worker", "result")),
+    endpoint(THROTTLED),
+    slack(COMPLETE, FaultKind.DROP_AFTER),
 )
 LASTING = (
-    (WireFault(service="sagemaker", fault=REFUSED, wire="sagemaker", times=EVER), Outcome.ENGINE_REFUSED),
-    (WireFault(service="s3", operation="PutObject", fault=DENIED, times=EVER), Outcome.BAD_PICTURE),
-    (
-        SlackFault(
-            method="files.completeUploadExternal",
-            kind=FaultKind.REFUSED,
-            error="file_upload_size_restricted",
-            times=EVER,
-        ),
-        Outcome.CANNOT_DELIVER,
-    ),
+    (endpoint(REFUSED, times=EVER), Outcome.ENGINE_REFUSED),
+    (aws("s3.PutObject", DENIED, times=EVER), Outcome.BAD_PICTURE),
+    (slack(COMPLETE, FaultKind.REFUSED, error=TOO_LARGE, times=EVER), Outcome.CANNOT_DELIVER),
+)
+ORDERED = (
+    aws("application-autoscaling.RegisterScalableTarget", REPLY_LOST, times=1),
+    slack("response_url", FaultKind.SERVER_ERROR, times=1),
 )
 
 
@@ -60,3 +58,12 @@ def test_what_passes_is_a_picture_all_the_same(world: Stack, fault: Fault):
 @pytest.mark.parametrize(("fault", "outcome"), LASTING, ids=str)
 def test_what_lasts_is_a_plain_reason(world: Stack, fault: Fault, outcome: Outcome):
     assert set(ask_during(world, fault)) == {outcome}
+
+
+@pytest.mark.parametrize("fault", ORDERED, ids=str)
+def test_an_admins_order_has_one_answer(world: Stack, fault: Fault):
+    order_during(world, fault, WAKE)
+
+
+def test_a_picture_is_deleted_although_s3_throttles_it(world: Stack):
+    remove_during(world, aws("s3.DeleteObject", THROTTLED))

@@ -16,7 +16,7 @@ from bot.domain.times import Times
 from bot.handlers import BUILDERS
 from bot.services.core import Core
 
-clients.PATIENCE |= {"dynamodb": 4.0, "s3": 4.0, "ssm": 4.0}
+clients.PATIENCE |= dict.fromkeys(("cloudwatch", "dynamodb", "s3", "sagemaker", "ssm"), 4.0)
 
 
 def quicker(core: Core) -> Core:
