@@ -10,12 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+import botocore.session
+
+from bot.aws.clients import Clients
+from bot.aws.s3_links import S3Links
 from bot.config import load
 from bot.domain.instance_prices import price_of
 from bot.slack.web import FixedToken, SlackWeb
 from infra.commands.endpoint.shared import Context, add_options
 from infra.commands.outcome import telling
-from infra.endpoint.place import endpoint_name
+from infra.endpoint.place import Place, endpoint_name
 from infra.live_checks.aws_checks import AWS_CHECKS
 from infra.live_checks.aws_checks import UNCHECKED as AWS_UNCHECKED
 from infra.live_checks.aws_site import LOOK, AwsSite, aws_time
@@ -45,6 +49,11 @@ def fill(group: argparse.ArgumentParser) -> None:
         default=LOOK,
         metavar="SECONDS",
         help="between two looks at what takes a while (default: %(default)s)",
+    )
+    aws.add_argument(
+        "--url",
+        type=_address,
+        help="where the bot answers, where that is a domain of yours (default: as the stack says)",
     )
     for parser, run in ((aws, run_aws), (slack, run_slack)):
         parser.add_argument(
@@ -80,11 +89,13 @@ def run_aws(arguments: argparse.Namespace) -> int:
     site = AwsSite(
         clients=context.clients,
         place=context.place,
+        links=links_of(context.place),
         fetch=post_or_get,
         now=lambda: aws_time(context.clients),
         pause=time.sleep,
         look=arguments.look,
-        url=address_of(context.clients, stage=arguments.stage).slack.removesuffix("/slack/events"),
+        url=arguments.url
+        or address_of(context.clients, stage=arguments.stage).slack.removesuffix("/slack/events"),
     )
     return _run(context, checks, site, AWS_UNCHECKED, hourly=hourly_of(site))
 
@@ -105,6 +116,13 @@ def run_slack(arguments: argparse.Namespace) -> int:
         web.close()
 
 
+def links_of(place: Place) -> S3Links:
+    """The bot's own: boto3's would be signed otherwise in some regions."""
+    session = botocore.session.Session()
+    session.set_config_variable("region", place.region)
+    return S3Links(Clients(session), bucket=place.bucket)
+
+
 def hourly_of(site: AwsSite) -> float:
     """What an instance of the endpoint costs; the dearest we know of where nobody can tell."""
     try:
@@ -118,22 +136,30 @@ def hourly_of(site: AwsSite) -> float:
 
 def post_or_get(url: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
     """Status and body, whatever the status. Raises OSError."""
-    status, _, answered = _ask(urllib.request.Request(url, data=body, headers=dict(headers)))  # noqa: S310  the deployed gateway's address
+    status, _, answered = _ask(url, body, headers)
     return status, answered
 
 
 def get(url: str) -> tuple[int, str, bytes]:
     """Status, content type and body of an address, asked without any token. Raises OSError."""
-    return _ask(urllib.request.Request(url))  # noqa: S310  an address that Slack told
+    return _ask(url, None, {})
 
 
-def _ask(request: urllib.request.Request) -> tuple[int, str, bytes]:
+def _ask(url: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, str, bytes]:
+    request = urllib.request.Request(url, data=body, headers=dict(headers))  # noqa: S310  told by AWS, by Slack, or checked
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310  see the callers
+        with urllib.request.build_opener().open(request, timeout=PATIENCE) as answer:
             return answer.status, answer.headers.get("Content-Type", ""), answer.read(MOST_BYTES)
     except urllib.error.HTTPError as refused:
         with refused:
             return refused.code, refused.headers.get("Content-Type", ""), refused.read(MOST_BYTES)
+
+
+def _address(text: str) -> str:
+    """An option's value that may be asked, without a slash at its end."""
+    if not text.startswith(("https://", "http://")):
+        raise argparse.ArgumentTypeError(f"{text!r} is no address such as https://draw.example.com")
+    return text.rstrip("/")
 
 
 def _run(

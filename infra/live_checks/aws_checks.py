@@ -221,7 +221,7 @@ def presign_expiry(site: AwsSite, undo: ExitStack) -> Verdict:
     s3, place = site.clients["s3"], {"Bucket": site.place.bucket, "Key": f"in/{FOLDER}/{_unique()}"}
     undo.callback(s3.delete_object, **place)
     s3.put_object(**place, Body=b"1")
-    url = s3.generate_presigned_url("get_object", Params=place, ExpiresIn=20)
+    url = site.links.link(place["Key"], seconds=20)
     early, _ = site.fetch(url, None, {})
     site.pause(30.0)
     late, _ = site.fetch(url, None, {})

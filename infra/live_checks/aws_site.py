@@ -11,6 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bot.aws.clients import ServiceClients
+from bot.aws.s3_links import S3Links
 from infra.endpoint.drawing import request_for
 from infra.endpoint.place import VARIANT, Place
 from infra.endpoint.wanted import DIMENSION
@@ -33,11 +34,12 @@ FOLDER = "smoke"
 @dataclass(frozen=True, kw_only=True)
 class AwsSite:
     """`now` is AWS's own Unix seconds (`aws_time`), `pause` lets some pass, `look` is how many between two
-    looks. `url` is the gateway's, "" where none is deployed.
+    looks. `links` are made as the bot makes them. `url` is the gateway's, "" where none is deployed.
     """
 
     clients: ServiceClients
     place: Place
+    links: S3Links
     fetch: Fetch
     now: Callable[[], float]
     pause: Callable[[float], None]

@@ -10,7 +10,7 @@ from infra.local.slack.clock import WallClock
 from infra.local.slack.delivery import sign
 from infra.local.slack.testing import LocalSlack
 
-SLOWNESS = 5.0
+SLOWNESS = 20.0
 """Acks are reported here and not judged: the emulator starts a process where Lambda has a warm machine, on
 cores that others use as well. `make bench` judges them.
 """

@@ -5,10 +5,8 @@ import subprocess
 
 from bot.aws.events import Arrival, Ours, Reason, Refusal, arrivals
 from infra.docs import ROOT
-from infra.live_checks.aws_checks import AWS_CHECKS
 from infra.rehearsal.rights import unseen
 from infra.rehearsal.stage import BUCKET
-from infra.rehearsal.story.checking import CHECKS
 from infra.rehearsal.story.ending import UNVALIDATED
 from infra.rehearsal.story.intruding import FOREIGN_BUCKET, STRANGE_KEY, Untold, arrived
 
@@ -29,11 +27,6 @@ def test_foreign_news_differ_from_good_news_in_one_thing():
 
 def test_a_result_names_the_submission_that_drew_it():
     assert Untold(card=None, key=KEY).inference_id == f"T0000000001.{JOB}.1"
-
-
-def test_every_live_check_of_the_story_is_one():
-    assert set(CHECKS) < {check.id for check in AWS_CHECKS}
-    assert len(set(CHECKS)) == len(CHECKS)
 
 
 def test_the_emulator_is_told_to_leave_its_validation_out_and_to_import_all_the_same():

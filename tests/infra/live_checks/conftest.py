@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from bot.aws.s3_links import S3Links
+from infra.endpoint.place import Place
 from infra.live_checks.aws_site import AwsSite
 from tests.aws.cloud import Cloud
 from tests.contracts.inference_stub import InferenceStub
@@ -34,11 +36,15 @@ class Deployed:
         return AwsSite(
             clients=self.account,
             place=self.account.place,
+            links=self.links_of(self.account.place),
             fetch=self.fetch,
             now=self.account.stand.region.now,
             pause=self.pause,
             url=GATEWAY,
         )
+
+    def links_of(self, place: Place) -> S3Links:
+        return S3Links(self.account.stand.cloud.clients, bucket=place.bucket)
 
     def pause(self, seconds: float) -> None:
         """The region's time passes at once; what its threads do takes a moment of ours."""

@@ -57,6 +57,7 @@ class Whole:
             passing = SimpleNamespace(sleep=deployed.pause, time=deployed.account.stand.region.now)
             patch.setattr(smoke, "time", passing)
             patch.setattr(smoke, "post_or_get", deployed.fetch)
+            patch.setattr(smoke, "links_of", deployed.links_of)
             self.before = left(deployed)
             self.status = cli.main(["smoke", "aws", "--yes", "-o", str(folder)])
             self.after = left(deployed)

@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from infra import cli
+from infra.commands import smoke
 from infra.commands.endpoint import shared
+from infra.endpoint.place import Place
 from infra.live_checks.aws_checks import AWS_CHECKS
 from infra.local.slack.testing import LocalSlack
 from tests.infra.live_checks.conftest import Deployed, InRegion
@@ -61,6 +64,29 @@ def test_what_nobody_agreed_to_is_not_begun(
 
     assert cli.main(["smoke", "aws", *words]) == 1
     assert told in capsys.readouterr().err
+
+
+def test_only_an_address_of_the_web_is_asked(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        cli.main(["smoke", "aws", "--yes", "--url", "file:///etc/hosts"])
+
+    assert "is no address such as https://draw.example.com" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "cn-north-1"])
+def test_links_are_tried_as_the_bot_makes_them(region: str, monkeypatch: pytest.MonkeyPatch):
+    """boto3 alone would sign those of us-east-1 in the old way, which is not what the bot hands out."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    place = Place(
+        stage="dev", account="123456789012", region=region, partition="aws", bucket="b", error_topic=""
+    )
+
+    link = smoke.links_of(place).link("in/smoke/1", seconds=20)
+
+    told = parse_qs(urlsplit(link).query)
+    assert (told["X-Amz-Algorithm"], told["X-Amz-Expires"]) == (["AWS4-HMAC-SHA256"], ["20"])
+    assert region in told["X-Amz-Credential"][0]
 
 
 @pytest.mark.parametrize(
