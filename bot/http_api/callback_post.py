@@ -43,7 +43,7 @@ class HttpsPost:
 
     def __call__(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """See Post. A certificate that does not name the host is a lasting no."""
-        connection = _Pinned(self._rules.destination(url), context=self._context)
+        connection = _Pinned(self._rules.destination(url), context=self._context, seconds=self._seconds)
         try:
             connection.connect()
         except ssl.SSLCertVerificationError as error:
@@ -67,10 +67,11 @@ class HttpsPost:
 class _Pinned(http.client.HTTPConnection):
     """Connects to the address that was checked; the certificate must be the host's."""
 
-    def __init__(self, destination: Destination, *, context: ssl.SSLContext | None) -> None:
+    def __init__(self, destination: Destination, *, context: ssl.SSLContext | None, seconds: float) -> None:
         super().__init__(destination.host, destination.port, timeout=CONNECT_SECONDS)
         self.destination = destination
         self._tls = context
+        self._seconds = seconds
         if destination.is_secure:
             self.default_port = http.client.HTTPS_PORT  # so that Host is told without it
 
@@ -84,6 +85,7 @@ class _Pinned(http.client.HTTPConnection):
                 self.sock = context.wrap_socket(plain, server_hostname=place.host)
             else:
                 self.sock = plain
+            self.sock.settimeout(self._seconds)
         except BaseException:
             plain.close()
             raise

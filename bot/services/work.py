@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable
 
 from bot.domain.errors import Ambiguous, Busy, CeilingReached, JobMoved, PeerError, Rejected, Unavailable
-from bot.domain.job import Job, Outcome, State, state_of
+from bot.domain.job import Job, Outcome, SinkKind, State, state_of
 from bot.domain.steps import MAX_POSTS, MAX_SUBMISSIONS, Step, next_step
 from bot.domain.transitions import Change, apply_all, is_unresolved
 from bot.ports import Fate, Stage
@@ -341,8 +341,13 @@ def _cannot_deliver(hand: Hand, job: Job) -> Job:
 
 
 def _finish(hand: Hand, job: Job, *, delivered_at: float | None = None) -> Job | None:
-    """Show the outcome. `delivered_at` is when the share was seen, where that is not yet written."""
+    """Show the outcome. `delivered_at` is when the share was seen, where that is not yet written.
+
+    Card and row show it again without harm; a callback is heard each time, so a worker takes the job for it.
+    """
     core = hand.core
+    if job.sink.kind is SinkKind.CALLBACK and job.lease_owner != hand.owner:
+        job = hand.intend(job, "wait", check_in=core.times.lease)
     seen: list[Change] = [] if delivered_at is None else [("deliver", {"delivered_at": delivered_at})]
     try:
         core.sink(job).finish(stage_of(core, apply_all(job, seen)))

@@ -13,7 +13,7 @@ import pytest
 
 from bot.domain.errors import Ambiguous, Busy, Rejected, Unavailable
 from bot.domain.job import Address, Outcome, SinkKind, State, state_of
-from bot.http_api import callback_address
+from bot.http_api import callback_address, callback_post
 from bot.http_api.callback_address import AddressRules
 from bot.http_api.callback_post import Answer, HttpsPost
 from bot.http_api.callback_sink import CallbackSink, Patience
@@ -65,6 +65,22 @@ def test_how_long_the_address_wants_to_be_left_alone_is_read():
 def test_an_address_that_never_answers_is_left():
     with silent() as url, pytest.raises(Ambiguous, match="callback_no_answer"):
         post(url, seconds=0.2)
+
+
+def test_once_connected_an_answer_may_take_the_whole_time(monkeypatch):
+    opened = []
+
+    def connect(address, timeout):
+        opened.append(socket.socket())
+        opened[0].settimeout(timeout)
+        opened[0].connect(address)
+        return opened[0]
+
+    monkeypatch.setattr(callback_post.socket, "create_connection", connect)
+    with receiving() as receiver:
+        post(receiver.url, seconds=7.0)
+
+    assert opened[0].gettimeout() == 7.0
 
 
 def test_an_address_where_nobody_listens_was_not_reached():
@@ -265,6 +281,32 @@ def test_a_second_worker_does_not_call_while_the_first_one_does(door):
     assert others == [asked["id"]]
     assert len(hooks.told) == 1
     assert door.read(asked["id"])["state"] == "ended"
+
+
+@pytest.mark.parametrize("first", [Answer(status=500), None])
+def test_two_workers_that_come_at_once_make_one_call(door, first):
+    """A nudge and the sweep wake for the same try; the one that is later finds the job taken."""
+    hooks = Hooks(door, *([first] if first else []))
+    asked = door.create(ASKED)
+    advance(door.core, asked["id"])
+    if first is None:
+        door.ask("DELETE", f"/v1/generations/{asked['id']}")
+    else:
+        door.draw(asked["id"])
+        door.core.clock.move_to(door.job(asked["id"]).next_check_at)
+    calls = len(hooks.told)
+    post, hooks.sink._post = hooks.sink._post, None
+
+    def together(url, headers, body):
+        hooks.sink._post = post
+        advance(door.core, asked["id"])
+        return post(url, headers, body)
+
+    hooks.sink._post = together
+    advance(door.core, asked["id"])
+
+    assert len(hooks.told) == calls + 1
+    assert door.job(asked["id"]).done_at is not None
 
 
 def test_an_address_that_asks_for_time_gets_it(door):
