@@ -1,5 +1,6 @@
 """Puts the parts of the functions together that no person waits for."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 
@@ -37,13 +38,13 @@ def worker(deployed: Deployment | None = None, *, refit: Refit = as_built) -> Wo
 def result(deployed: Deployment | None = None, *, refit: Refit = as_built) -> Results:
     """Takes the arrival of success objects."""
     deployed = deployed or deployment("result")
-    return Results(refit(_core(deployed)), ours=ours_of(deployed.settings))
+    return Results(refit(_told_core(deployed)), ours=ours_of(deployed.settings))
 
 
 def failure(deployed: Deployment | None = None, *, refit: Refit = as_built) -> Failures:
     """Takes failure objects and error notices."""
     deployed = deployed or deployment("failure")
-    return Failures(refit(_core(deployed)), ours=ours_of(deployed.settings))
+    return Failures(refit(_told_core(deployed)), ours=ours_of(deployed.settings))
 
 
 def sweep(deployed: Deployment | None = None, *, refit: Refit = as_built) -> Sweeper:
@@ -98,6 +99,13 @@ def _core(deployed: Deployment) -> Core:
         SinkKind.CALLBACK: _callback(deployed),
     }
     return core_of(deployed, sinks=sinks)
+
+
+def _told_core(deployed: Deployment) -> Core:
+    """Of a function that hears of a drawing's end: the endpoint is awake by then, so its role may not ask for
+    a waking, and the sweep wakes what fell asleep meanwhile.
+    """
+    return dataclasses.replace(_core(deployed), steering=None)
 
 
 def _callback(deployed: Deployment) -> CallbackSink:

@@ -69,7 +69,8 @@ class Caller:
 class Core:
     """The ports and rules that use cases take as their first argument.
 
-    `steering` is None where the endpoint is this machine's own server, whose capacity nobody steers.
+    `steering` is None where the endpoint is this machine's own server, whose capacity nobody steers, and in
+    functions that may not ask for it.
     """
 
     clock: Clock

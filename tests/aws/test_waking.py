@@ -1,8 +1,12 @@
 """Asleep, a job, woken once, drawn, handed back; and whatever may get lost on the way."""
 
+from dataclasses import replace
+
 import pytest
 
+from bot import bootstrap_workers
 from bot.aws.lambda_steering import LambdaSteering
+from bot.bootstrap_aws import deployment
 from bot.domain.errors import Busy, Rejected, Unavailable
 from bot.domain.steering import LONGEST_REPEAT, OURSELVES, Asked, Command
 from bot.functions.attempts import HandlerFailed
@@ -13,6 +17,7 @@ from bot.services.rows import IN_FLIGHT
 from bot.services.waking import WAKING
 from tests.aws.cloud import Cloud
 from tests.aws.desks import Service
+from tests.aws.environment import environment
 from tests.aws.functions import ROBIN, TENANT, accepted
 from tests.aws.invocations import Invocations
 
@@ -63,6 +68,27 @@ def test_ten_jobs_at_once_wake_it_once_and_it_is_handed_back(service):
     assert service.target.low == 0
     minutes(service, 30)
     assert service.orders.commands == [WAKE, HAND_BACK]
+
+
+@pytest.mark.parametrize(
+    ("function", "wakes"),
+    [
+        (bootstrap_workers.worker, True),
+        (bootstrap_workers.sweep, True),
+        (bootstrap_workers.result, False),
+        (bootstrap_workers.failure, False),
+    ],
+)
+def test_a_function_without_the_right_leaves_waking_to_the_sweep(service, function, wakes):
+    """What the functions that have the right are allowed is in `tests/infra/serverless/test_roles.py`."""
+    built = []
+    function(deployment("any", environment()), refit=lambda core: built.append(core) or core)
+    (core,) = built
+    service.core = replace(service.core, steering=core.steering and service.orders)
+
+    submit(service)
+    assert service.orders.commands == ([WAKE] if wakes else [])
+    assert service.core.journal.named("order_lost") == []
 
 
 def test_accepting_asks_for_nothing(service):
