@@ -50,6 +50,7 @@ def plan_with_file(before: Catalogue, file: SourceFile, describe: Describe) -> P
         keep=(*kept(before, without=file.path), *again),
         before=before,
         default_model=before.default_model,
+        changes_newest=True,
     )
 
 
@@ -57,7 +58,9 @@ def plan_with_facts(before: Catalogue, name: str, written: Mapping[str, Any]) ->
     """The release with other notes about one file: keys as in `models.toml`. Raises `BadCatalogue`."""
     changed = with_notes(before.find(name), written)
     after = before.with_file(changed)
-    return Plan(send=(), keep=kept(after), before=before, default_model=before.default_model)
+    return Plan(
+        send=(), keep=kept(after), before=before, default_model=before.default_model, changes_newest=True
+    )
 
 
 def beginning_with(plan: Plan, name: str) -> Plan:

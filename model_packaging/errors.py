@@ -9,6 +9,7 @@ PackagingError
 ├── BadCatalogue     a catalogue.json or models.toml that cannot be used; names the line where there is one
 ├── LicenceRefused   a licence that is unknown or that the team forbids
 ├── StoreRefused     S3 does not have it, does not take it, or holds something else than it should
+│   └── Overtaken    another release was made meanwhile, which this one would hide
 └── FetchRefused     an address nobody should download from, or an answer that is not the file
 """
 
@@ -63,6 +64,10 @@ class LicenceRefused(PackagingError):
 
 class StoreRefused(PackagingError):
     """Nothing that was published has changed."""
+
+
+class Overtaken(StoreRefused):
+    """Nothing was made, and nothing of it is left."""
 
 
 class FetchRefused(PackagingError):

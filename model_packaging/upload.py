@@ -18,7 +18,7 @@ from isal import isal_zlib
 from model_packaging.catalogue import Catalogue, ModelFile, to_json
 from model_packaging.contents import SourceFile, opened
 from model_packaging.digests import Digesting, Digests, body_offset_of, spans
-from model_packaging.errors import StoreRefused
+from model_packaging.errors import Overtaken, StoreRefused
 from model_packaging.hashes import OnProgress, unheard
 from model_packaging.layout import CATALOGUE
 from model_packaging.releases import (
@@ -74,7 +74,8 @@ class Kept:
 class Plan:
     """What a release will be made of. `before` is the newest release's catalogue, if there is one.
 
-    `known`: digests of files to send, by path; those are sent without another SHA-256.
+    `known`: digests of files to send, by path; those are sent without another SHA-256. `changes_newest`: it
+    is `before` with a change, so nobody may make another release meanwhile.
     """
 
     send: tuple[SourceFile, ...]
@@ -82,6 +83,7 @@ class Plan:
     before: Catalogue | None
     default_model: str = ""
     known: Mapping[str, Digests] = field(default_factory=dict)
+    changes_newest: bool = False
 
     @property
     def bytes_sent(self) -> int:
@@ -119,9 +121,10 @@ def make_release(
 
     Interrupted or refused, it calls `on_stop`, ends the parts under way, and leaves an unfinished release
     that the same call goes on with, or nothing where it is not to be `resumable`. Raises `StoreRefused`,
-    `Unreadable`, and whatever `describe` raises.
+    `Unreadable`, `Overtaken`, and whatever `describe` raises.
     """
     releases = list_releases(store)
+    _check_newest(plan, releases)
     fingerprint = fingerprint_of(plan.sizes)
     begun = unfinished_of(releases, fingerprint)
     name = begun.name if begun else new_name(releases, fingerprint, now=now)
@@ -150,6 +153,7 @@ def make_release(
         default_model=plan.default_model if plan.default_model in plan.sizes else "",
     )
     _publish(store, catalogue)
+    _check_alone(store, plan, name)
     return catalogue
 
 
@@ -364,6 +368,26 @@ def _publish(store: Store, catalogue: Catalogue) -> None:
         raise StoreRefused(f"S3 does not hold {', '.join(wrong)} as sent; run the same line again")
     body = to_json(catalogue)
     store.put(prefix + CATALOGUE, body, isal_zlib.crc32(body), only_new=True)
+
+
+def _check_alone(store: Store, plan: Plan, name: str) -> None:
+    """Of two changes at once at least one sees the other here, behind its own catalogue, and steps back."""
+    if not plan.changes_newest:
+        return
+    try:
+        _check_newest(plan, list_releases(store), own=name)
+    except Overtaken:
+        _drop(store, name)
+        raise
+
+
+def _check_newest(plan: Plan, releases: Sequence[Release], *, own: str = "") -> None:
+    """Raises `Overtaken` where a change of `plan.before` would hide somebody else's release."""
+    if not plan.changes_newest or plan.before is None:
+        return
+    others = [one.name for one in releases if one.finished and one.name not in (own, plan.before.release)]
+    if newer := [name for name in others if name > plan.before.release]:
+        raise Overtaken(f"release {newer[-1]} was made meanwhile; run the same line again to change that one")
 
 
 def _drop(store: Store, name: str) -> None:

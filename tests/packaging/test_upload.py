@@ -1,14 +1,14 @@
 """Releases in S3: what is sent, what is shared, and what an interruption leaves."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from model_packaging.changes import beginning_with, plan_of_folder, plan_with_facts, plan_with_file
 from model_packaging.contents import source_file
 from model_packaging.download import download
-from model_packaging.errors import StoreRefused
+from model_packaging.errors import Overtaken, StoreRefused
 from model_packaging.packing import describe, read_folder
 from model_packaging.releases import (
     difference,
@@ -41,6 +41,12 @@ def store(cloud):
 
 def released(store, plan):
     return make_release(store, plan, describe=describe, now=NOW, settings=Settings(streams=2, part=PART))
+
+
+def added(before, place):
+    """A LoRA joins that release."""
+    file = source_file(lora(place, seed=len(place.stem)), f"Lora/{place.name}")
+    return plan_with_file(before, file, describe)
 
 
 def contents(store):
@@ -86,6 +92,44 @@ def test_notes_make_a_release_without_sending(store, tmp_path):
     assert after.files["Lora/ink.safetensors"].disabled
     assert after.default_model == "Stable-diffusion/base.safetensors"
     assert newest(list_releases(store)).name == after.release > before.release
+
+
+def test_of_two_changes_of_one_release_the_second_is_refused_before_it_sends(store, tmp_path):
+    before = released(store, plan_of_folder(read_folder(model_folder(tmp_path)), None))
+    first, second = (added(before, tmp_path / f"{name}.safetensors") for name in ("one", "three"))
+    made = released(store, first)
+    held = contents(store)
+    with pytest.raises(Overtaken, match=f"{made.release} was made meanwhile; run the same line again"):
+        released(store, second)
+    assert contents(store) == held
+    again = released(store, added(made, tmp_path / "three.safetensors"))
+    assert {"Lora/one.safetensors", "Lora/three.safetensors"} <= set(again.files)
+
+
+@pytest.mark.parametrize("later", [NOW - timedelta(days=1), NOW + timedelta(days=1)])
+def test_of_two_changes_at_once_the_overtaken_one_steps_back(store, tmp_path, later):
+    before = released(store, plan_of_folder(read_folder(model_folder(tmp_path)), None))
+    first, second = (added(before, tmp_path / f"{name}.safetensors") for name in ("one", "three"))
+    made = []
+
+    def another_is_made(file, digests):
+        made.append(make_release(store, second, describe=describe, now=later))
+        return describe(file, digests)
+
+    with pytest.raises(Overtaken, match="was made meanwhile"):
+        make_release(store, first, describe=another_is_made, now=NOW)
+    assert [one.name for one in list_releases(store)] == [before.release, made[0].release]
+    assert read_catalogue(store, made[0].release) == made[0]
+
+
+def test_a_folder_is_released_whatever_was_made_meanwhile(store, tmp_path):
+    root = model_folder(tmp_path)
+    before = released(store, plan_of_folder(read_folder(root), None))
+    released(store, plan_with_facts(before, "ink", {"alias": "wash"}))
+    (root / "Lora/ink.safetensors").unlink()
+    assert set(released(store, plan_of_folder(read_folder(root), before)).files) == set(before.files) - {
+        "Lora/ink.safetensors"
+    }
 
 
 def test_a_download_is_the_folder_again_and_goes_on(store, tmp_path):

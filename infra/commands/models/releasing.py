@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from infra.commands.models.meter import Meter, size_words, time_words
 from model_packaging.catalogue import Catalogue, check_names
-from model_packaging.errors import PackagingError
+from model_packaging.errors import Overtaken, PackagingError
 from model_packaging.releases import uri_of
 from model_packaging.store import Store
 from model_packaging.upload import Describe, Plan, make_release
@@ -68,6 +68,8 @@ def _tell_stopping(meter: Meter, *, quiet: bool) -> None:
 
 def _tell_left(arguments: argparse.Namespace, store: Store, days: int | None, stopped: BaseException) -> None:
     """What a release that was not made leaves in S3, where it is billed."""
+    if isinstance(stopped, Overtaken):
+        return
     if isinstance(stopped, PackagingError) and (arguments.json or arguments.no_resume):
         return
     if arguments.no_resume:
