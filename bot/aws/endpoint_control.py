@@ -15,10 +15,12 @@ from typing import Any
 from bot.aws.clients import ServiceClients
 from bot.aws.peer_errors import peer_errors
 from bot.domain.errors import BotError
+from bot.domain.times import MINUTE
 from bot.domain.warm_times import OfficeHours, hours_of_crons
 
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
-WARM_END, OFFICE_OPENS, OFFICE_CLOSES = "imagine-warm-end", "imagine-office-opens", "imagine-office-closes"
+WARM_AGAIN, WARM_END = "imagine-warm-again", "imagine-warm-end"
+OFFICE_OPENS, OFFICE_CLOSES = "imagine-office-opens", "imagine-office-closes"
 
 
 class NotScalable(BotError):
@@ -91,16 +93,31 @@ class EndpointControl:
         warm = any(action.name == WARM_END for action in actions)
         return warm or (hours is not None and hours.is_open(now))
 
-    def warm(self, until: float) -> None:
-        """At least one instance until `until` (seconds since 1970). A later call moves the end.
+    def warm(self, until: float, *, now: float) -> float:
+        """At least one instance until `until`, and where office hours are open then, until they close.
 
-        Raises EndNotKept when the end could not be read back; then nothing was raised.
+        Returns when it ends; all in seconds since 1970. A later call moves the end. Raises EndNotKept when
+        the end could not be read back; then nothing was raised.
         """
         self.bounds()
-        moment = datetime.fromtimestamp(until, tz=UTC).strftime("at(%Y-%m-%dT%H:%M:%S)")
-        self._schedule(WARM_END, moment, zone="UTC", minimum=0)
-        self._read_back(WARM_END, moment)
+        there = self.scheduled()
+        hours = office_hours_of(there)
+        end = hours.closes_after(until) if hours is not None and hours.is_open(until) else until
+        if any(action.name == WARM_AGAIN for action in there):
+            self._unschedule(WARM_AGAIN)
+        self._schedule(WARM_END, _at(end), zone="UTC", minimum=0)
+        self._read_back(WARM_END, _at(end))
+        if hours is not None:
+            self._raise_behind(hours.closes_after(now), end)
         self._set_minimum(1)
+        return end
+
+    def _raise_behind(self, closing: float, end: float) -> None:
+        """Hours that close before the warm time ends lower the minimum; it is raised again, but never behind
+        the end, which would leave it raised.
+        """
+        if closing + MINUTE < end:
+            self._schedule(WARM_AGAIN, _at(closing + MINUTE), zone="UTC", minimum=1)
 
     def keep_office_hours(self, hours: OfficeHours) -> None:
         """At least one instance in these hours, for ever. Raises EndNotKept; then nothing was raised."""
@@ -141,8 +158,10 @@ class EndpointControl:
                 EndpointName=self._name,
                 DesiredWeightsAndCapacities=[{"VariantName": self._variant, "DesiredInstanceCount": 0}],
             )
-        if any(action.name == WARM_END for action in self.scheduled()):
-            self._unschedule(WARM_END)
+        there = {action.name for action in self.scheduled()}
+        for name in (WARM_AGAIN, WARM_END):
+            if name in there:
+                self._unschedule(name)
 
     def _set_minimum(self, low: int) -> None:
         with peer_errors():
@@ -191,6 +210,11 @@ def office_hours_of(actions: Iterable[Scheduled]) -> OfficeHours | None:
     if opens is None or closes is None:
         return None
     return hours_of_crons(opens.schedule, closes.schedule, zone=opens.zone)
+
+
+def _at(moment: float) -> str:
+    """A one-time schedule, in UTC."""
+    return datetime.fromtimestamp(moment, tz=UTC).strftime("at(%Y-%m-%dT%H:%M:%S)")
 
 
 def _scheduled(action: Mapping[str, Any]) -> Scheduled:

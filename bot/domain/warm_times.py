@@ -7,7 +7,7 @@ expressions").
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -48,8 +48,12 @@ class OfficeHours:
 
     @property
     def closing_cron(self) -> str:
+        return _cron(self.closes, self._closing_days)
+
+    @property
+    def _closing_days(self) -> tuple[int, ...]:
         shift = 0 if self.closes > self.opens else 1
-        return _cron(self.closes, tuple(sorted((day + shift) % 7 for day in self.days)))
+        return tuple(sorted((day + shift) % 7 for day in self.days))
 
     def is_open(self, now: float) -> bool:
         """Whether `now` (seconds since 1970) lies in the hours."""
@@ -60,6 +64,15 @@ class OfficeHours:
         return (local.weekday() in self.days and minute >= self.opens) or (
             yesterday in self.days and minute < self.closes
         )
+
+    def closes_after(self, now: float) -> float:
+        """The first closing behind `now`, both in seconds since 1970."""
+        zone = ZoneInfo(self.zone)
+        clock = time(self.closes // 60, self.closes % 60, tzinfo=zone)
+        today = datetime.fromtimestamp(now, tz=zone).date()
+        days = (today + timedelta(days=number) for number in range(8))
+        closings = (datetime.combine(day, clock) for day in days if day.weekday() in self._closing_days)
+        return next(closing.timestamp() for closing in closings if closing.timestamp() > now)
 
     def __str__(self) -> str:
         named = ",".join(DAYS[day] for day in self.days)

@@ -151,9 +151,9 @@ class AdminDesk:
 
     def _warm(self, asked: Asked) -> Sequence[str]:
         """Counted from the asking, so that a repeated order moves no end."""
-        until = (asked.at or self._core.clock.now()) + _read(read_duration, asked.words)
-        self._control.warm(until)
-        return _done("warm", until=f"{datetime.fromtimestamp(until, tz=UTC):%H:%M}")
+        now = self._core.clock.now()
+        ending = self._control.warm((asked.at or now) + _read(read_duration, asked.words), now=now)
+        return _done("warm", until=f"{datetime.fromtimestamp(ending, tz=UTC):%H:%M}")
 
     def _schedule(self, asked: Asked) -> Sequence[str]:
         if asked.words == OFF:

@@ -83,9 +83,10 @@ class Target:
         self._called("hand_back")
         self.low = 1 if self.is_held else 0
 
-    def warm(self, until):
+    def warm(self, until, *, now):
         self._called("warm", until)
         self.low = 1
+        return until
 
     def keep_office_hours(self, hours):
         self._called("hours", str(hours))

@@ -43,8 +43,8 @@ def run_warm(arguments: argparse.Namespace) -> int:
     ending = _clock(time.time() + arguments.duration)
     context.confirm(f"Keep one instance until {ending}? That costs {price}.")
     # Somebody may have answered late, and an end in the past would never come.
-    until = time.time() + arguments.duration
-    context.control.warm(until)
+    now = time.time()
+    until = context.control.warm(now + arguments.duration, now=now)
     return _say(context, f"warm until {_clock(until)}; it ends by itself", {"until": until})
 
 

@@ -150,9 +150,14 @@ def asleep(account: Account) -> EndpointControl:
     return control
 
 
+def warm_for(seconds: float, account: Account, control: EndpointControl) -> float:
+    now = account.stand.region.now()
+    return control.warm(now + seconds, now=now)
+
+
 def warm(account: Account) -> EndpointControl:
     control = asleep(account)
-    control.warm(account.stand.region.now() + 7200)
+    warm_for(7200, account, control)
     account.waits.until_changeable()
     return control
 
@@ -172,7 +177,7 @@ def ends_by_itself(control: EndpointControl) -> bool:
 
 
 STEERING: dict[str, Callable[[Account, EndpointControl], object]] = {
-    "warm": lambda account, control: control.warm(account.stand.region.now() + 3600),
+    "warm": partial(warm_for, 3600),
     "schedule": lambda _, control: control.keep_office_hours(read_office_hours("sat 10:00-11:00 UTC")),
     "schedule off": lambda _, control: control.end_office_hours(),
     "sleep": lambda _, control: control.sleep(),
@@ -204,7 +209,7 @@ def test_hours_that_end_while_they_are_open_let_the_instance_go(kept: Account):
 def test_killed_between_the_end_and_the_beginning_of_a_warm_time_it_sleeps_on(kept: Account):
     control = asleep(kept)
 
-    assert kept.interrupted(1, lambda: control.warm(kept.stand.region.now() + 600))
+    assert kept.interrupted(2, partial(warm_for, 600, kept, control))
     assert kept.calls[-1] == "application-autoscaling.PutScheduledAction"
     assert [action.minimum for action in control.scheduled()] == [0]
     assert control.bounds().low == 0

@@ -2,6 +2,8 @@
 becomes of us.
 """
 
+from datetime import UTC, datetime
+
 import pytest
 
 from bot.aws.clients import Clients
@@ -39,6 +41,11 @@ class StandClients(Clients):
         self._made = {"sagemaker": stand.sagemaker, "application-autoscaling": stand.scaling}
 
 
+def warm(stand: Stand, control: EndpointControl, seconds: float) -> float:
+    now = stand.region.now()
+    return control.warm(now + seconds, now=now)
+
+
 def test_waking_starts_an_instance_at_once_and_handing_back_lets_it_go(
     stand: Stand, control: EndpointControl
 ):
@@ -54,7 +61,7 @@ def test_waking_starts_an_instance_at_once_and_handing_back_lets_it_go(
 
 
 def test_a_warm_time_ends_when_all_of_our_code_is_dead(stand: Stand, control: EndpointControl):
-    control.warm(stand.region.now() + 3600)
+    warm(stand, control, 3600)
     stand.advance(3500)
     assert stand.status() == ("InService", 1, 1)
 
@@ -64,12 +71,57 @@ def test_a_warm_time_ends_when_all_of_our_code_is_dead(stand: Stand, control: En
 
 
 def test_a_second_warm_time_moves_the_end(stand: Stand, control: EndpointControl):
-    control.warm(stand.region.now() + 1800)
-    control.warm(stand.region.now() + 7200)
+    warm(stand, control, 1800)
+    warm(stand, control, 7200)
     stand.advance(7000)
 
     assert stand.status() == ("InService", 1, 1)
     assert [action.name for action in control.scheduled()] == [WARM_END]
+
+
+@pytest.fixture
+def open_control(stand: Stand, control: EndpointControl) -> EndpointControl:
+    """In office hours that have opened."""
+    control.keep_office_hours(read_office_hours("mon-fri 09:00-18:00 UTC"))
+    stand.advance(105 * 60)
+    assert stand.status() == ("InService", 1, 1)
+    return control
+
+
+def test_a_warm_time_in_office_hours_does_not_end_them(stand: Stand, open_control: EndpointControl):
+    closing = warm(stand, open_control, 1800)
+    assert f"{datetime.fromtimestamp(closing, tz=UTC):%H:%M}" == "18:00"
+    stand.advance(closing - stand.region.now() - 60)
+    assert open_control.bounds().low == 1
+
+    stand.advance(40 * 60)
+    assert stand.status() == ("InService", 0, 0)
+
+
+def test_office_hours_that_close_do_not_end_a_warm_time(stand: Stand, open_control: EndpointControl):
+    now = stand.region.now()
+    closing = read_office_hours("mon-fri 09:00-18:00 UTC").closes_after(now)
+    end = open_control.warm(closing + 7200, now=now)
+    assert end == closing + 7200
+    stand.advance(end - now - 60)
+    assert (open_control.bounds().low, stand.status()) == (1, ("InService", 1, 1))
+
+    stand.advance(40 * 60)
+    assert stand.status() == ("InService", 0, 0)
+
+
+@pytest.mark.parametrize("ending", ["a shorter warm time", "sleep"])
+def test_a_warm_time_that_was_taken_back_raises_nothing_later(
+    stand: Stand, open_control: EndpointControl, ending: str
+):
+    warm(stand, open_control, 12 * 3600)
+    if ending == "sleep":
+        open_control.sleep()
+    else:
+        warm(stand, open_control, 600)
+    stand.advance(9 * 3600)
+
+    assert (open_control.bounds().low, stand.status()) == (0, ("InService", 0, 0))
 
 
 def test_nothing_is_raised_before_the_end_is_seen(stand: Stand, control: EndpointControl):
@@ -79,7 +131,7 @@ def test_nothing_is_raised_before_the_end_is_seen(stand: Stand, control: Endpoin
         lambda parsed, **_: parsed.update(ScheduledActions=[]),
     )
     for raising in (
-        lambda: forgetful.warm(stand.region.now() + 3600),
+        lambda: warm(stand, forgetful, 3600),
         lambda: forgetful.keep_office_hours(read_office_hours("mon-fri 09:00-18:00 UTC")),
     ):
         with pytest.raises(EndNotKept):
@@ -120,7 +172,7 @@ def test_ending_the_hours_removes_what_raises_first(stand: Stand, control: Endpo
 
 
 def test_sleep_ends_instances_and_the_warm_time(stand: Stand, control: EndpointControl):
-    control.warm(stand.region.now() + 3600)
+    warm(stand, control, 3600)
     stand.advance(300)
     control.sleep()
     stand.advance(10)

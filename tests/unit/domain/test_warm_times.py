@@ -50,6 +50,15 @@ def test_hours_past_midnight_close_on_the_next_day():
     assert not hours.is_open(sunday.timestamp() + 7 * 3600)
 
 
+def test_hours_close_by_the_clock_of_their_zone():
+    hours = read_office_hours("mon-fri 09:00-18:30 Europe/Berlin")
+    monday = datetime(2027, 1, 4, 17, 30, tzinfo=UTC).timestamp()
+
+    assert hours.closes_after(monday - 1) == monday
+    assert hours.closes_after(monday) == monday + 24 * 3600
+    assert hours.closes_after(monday + 4 * 24 * 3600) == monday + 7 * 24 * 3600
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -80,6 +89,13 @@ hours = st.builds(
 def test_hours_survive_being_written_and_read(written: OfficeHours):
     assert read_office_hours(str(written)) == written
     assert hours_of_crons(written.opening_cron, written.closing_cron, zone=written.zone) == written
+
+
+@given(hours, st.integers(0, 4 * 10**9))
+def test_hours_end_in_a_week_at_the_latest(written: OfficeHours, now: int):
+    closing = written.closes_after(now)
+
+    assert now < closing <= now + 7 * 24 * 3600 + 3600, "an hour more where clocks go back"
 
 
 @given(st.text())
