@@ -295,11 +295,15 @@ class Stage:
 class Sink(Protocol):
     """Where one kind of outcome goes. The machine knows none of them; facts in the row are sink-neutral.
 
-    All calls may raise Busy, Unavailable, Ambiguous or Rejected.
+    All calls may raise Busy, Unavailable, Unauthorized, Ambiguous or Rejected.
     """
 
     def announce(self, stage: Stage) -> str:
-        """Make the job visible once; returns the reference that later calls find in `announced_ref`."""
+        """Make the job visible once; returns the reference that later calls find in `announced_ref`.
+
+        Before it raises Unauthorized it may tell the person, if it can, that the job waits; then the error's
+        code is in `told` at the next try.
+        """
         ...
 
     def find_announcement(self, job: Job) -> str | None:

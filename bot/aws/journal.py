@@ -64,6 +64,7 @@ COUNTED: Mapping[str, tuple[str, ...]] = {
     "submit_ambiguous": (),
     "submit_rejected": (),
     "sweep_cut_short": (),
+    "token_refused": (),
     "unknown_job": (),
     "waking_failed": (),
     "whisper_lost": (),
@@ -72,6 +73,9 @@ COUNTED: Mapping[str, tuple[str, ...]] = {
 }
 """The events that are counted, with the fields that split the count. Each such field has few values; every
 count also carries the dimension `service`."""
+
+COUNTED_AS: Mapping[str, str] = {"announce_rejected": "slack_refused", "token_refused": "slack_refused"}
+"""Events that are one count of another name, because one alarm watches them: an alarm costs by the count."""
 
 
 class LambdaJournal:
@@ -93,7 +97,8 @@ class LambdaJournal:
         told = {key: _checked(key, value) for key, value in fields.items()}
         self._logger.info(name, extra={"fields": told})
         if name in COUNTED:
-            self._count(name, {key: str(told.get(key) or "none") for key in COUNTED[name]})
+            dimensions = {key: str(told.get(key) or "none") for key in COUNTED[name]}
+            self._count(COUNTED_AS.get(name, name), dimensions)
 
     def _count(self, name: str, dimensions: Mapping[str, str]) -> None:
         count = SingleMetric(namespace=NAMESPACE, service=self._service)

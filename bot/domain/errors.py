@@ -12,6 +12,7 @@ BotError
 ├── PeerError            another service did not do what was asked
 │   ├── Busy             it asked us to come back later (throttled)
 │   ├── Unavailable      the call provably had no effect
+│   │   └── Unauthorized it does not take our credential, which an operator has to renew
 │   ├── Ambiguous        the call may or may not have had its effect
 │   └── Rejected         it answered a lasting no
 ├── BadPicture           bytes that are no picture we accept
@@ -103,6 +104,10 @@ class Busy(PeerError):
 
 class Unavailable(PeerError):
     """Nothing reached the peer, so the call may be repeated without harm."""
+
+
+class Unauthorized(Unavailable):
+    """Our credential is not taken: nothing was done, and an operator has to give us another one."""
 
 
 class Ambiguous(PeerError):

@@ -103,7 +103,8 @@ class Result:
 class Job:
     """One row. Times are seconds since the epoch; `cost` and `tag` are GPU-milliseconds.
 
-    `told` is what the card said last about waiting, so that it is edited only when that changed.
+    `told` is what the person was told last about waiting, on the card or before there is one, so that it is
+    said again only when that changed.
     `tag` is the start-time tag that orders people fairly: the place in the queue is the number of
     waiting jobs with a smaller one. `version` counts writes and is the fence of every transition;
     `write_token` names the write that made this version, so a lost reply can be told from a lost race.

@@ -66,6 +66,12 @@ OUTCOMES: Mapping[Outcome, str] = {
 }
 """What a person reads when a job has ended."""
 
+WAITS_FOR_SLACK = (
+    "Slack does not take my token just now, so there is no card yet. Your line is accepted and waits; "
+    "nothing was drawn. It goes on by itself once an admin has renewed the token; /imagine info lists it."
+)
+"""What a person reads, once, when an operator has to mend something before there can be a card."""
+
 REFUSALS: Mapping[str, str] = {
     "quota_spent": (
         "Your drawing time for today is used up: {used} of {limit}, and this needs {cost}. "

@@ -8,7 +8,16 @@ its timer brings the next pass.
 import dataclasses
 from collections.abc import Callable
 
-from bot.domain.errors import Ambiguous, Busy, CeilingReached, JobMoved, PeerError, Rejected, Unavailable
+from bot.domain.errors import (
+    Ambiguous,
+    Busy,
+    CeilingReached,
+    JobMoved,
+    PeerError,
+    Rejected,
+    Unauthorized,
+    Unavailable,
+)
 from bot.domain.job import Job, Outcome, SinkKind, State, state_of
 from bot.domain.steps import MAX_POSTS, MAX_SUBMISSIONS, Step, next_step
 from bot.domain.transitions import Change, apply_all, is_unresolved
@@ -104,8 +113,9 @@ def _announce(hand: Hand, job: Job) -> Job | None:
         core.journal.event("announce_rejected", job=job.id, code=no.code)
         return _cannot_post(hand, job)
     except (Busy, Unavailable) as later:
-        facts = {"announcements": before.announcements, "announce_intent_at": None}
-        hand.retry_later(job, "unannounce", asked=_asked(later), **facts)
+        told = later.code if isinstance(later, Unauthorized) else before.told
+        facts = {"announcements": before.announcements, "announce_intent_at": None, "told": told}
+        _put_off(hand, job, later, "unannounce", **facts)
         return None
     if enters:
         return _enter(hand, job, ref)
@@ -170,7 +180,7 @@ def _find_announcement(hand: Hand, job: Job) -> Job | None:
     except PeerError as later:
         if _is_too_late(core, job):
             return _cannot_post(hand, job)
-        hand.retry_later(job, asked=_asked(later))
+        _put_off(hand, job, later)
         return None
     if ref is not None:
         return _announced(hand, job, ref)
@@ -229,7 +239,7 @@ def _send(hand: Hand, job: Job, **before: object) -> Job | None:
     except Ambiguous as lost:
         core.journal.event("submit_ambiguous", job=job.id, code=lost.code)
     except (Busy, Unavailable) as later:
-        hand.retry_later(job, "unsubmit", asked=_asked(later), **before)
+        _put_off(hand, job, later, "unsubmit", **before)
         return None
     except Rejected as no:
         core.journal.event("submit_rejected", job=job.id, code=no.code)
@@ -270,7 +280,7 @@ def _deliver(hand: Hand, job: Job) -> Job | None:
         core.journal.event("prepare_rejected", job=job.id, code=no.code)
         return _cannot_deliver(hand, job)
     except PeerError as later:
-        hand.retry_later(job, asked=_asked(later))
+        _put_off(hand, job, later)
         return None
     job = hand.intend(
         job,
@@ -289,7 +299,7 @@ def _deliver(hand: Hand, job: Job) -> Job | None:
         return _cannot_deliver(hand, job)
     except (Busy, Unavailable) as later:
         facts = {"deliveries": before.deliveries, "deliver_intent_at": None}
-        hand.retry_later(job, "undeliver", asked=_asked(later), **facts)
+        _put_off(hand, job, later, "undeliver", **facts)
         return None
     return job
 
@@ -305,7 +315,7 @@ def _confirm(hand: Hand, job: Job) -> Job | None:
     except PeerError as later:
         if _is_too_late(core, job):
             return _cannot_deliver(hand, job)
-        hand.retry_later(job, asked=_asked(later))
+        _put_off(hand, job, later)
         return None
     if seen:
         return _finish(hand, job, delivered_at=now)
@@ -357,7 +367,7 @@ def _finish(hand: Hand, job: Job, *, delivered_at: float | None = None) -> Job |
         if not _is_too_late(core, job):
             if seen:
                 job = hand.fact(job, "deliver", delivered_at=delivered_at, check_in=core.times.nudge_after)
-            hand.retry_later(job, asked=_asked(later))
+            _put_off(hand, job, later)
             return None
         core.journal.event("finish_unseen", job=job.id, code=later.code)
     hand.finish(job, until_in=core.times.audit_after, seen=seen)
@@ -375,7 +385,7 @@ def _audit(hand: Hand, job: Job) -> Job | None:
         core.journal.event("audit_skipped", job=job.id, code=no.code)
     except PeerError as later:
         if job.attempts < MAX_POSTS:
-            hand.retry_later(job, asked=_asked(later))
+            _put_off(hand, job, later)
             return None
         core.journal.event("audit_skipped", job=job.id, code=later.code)
     hand.rest(job, "audit", until_in=None, audited_at=core.clock.now())
@@ -393,7 +403,7 @@ def _show_original(hand: Hand, job: Job) -> Job | None:
         shown = False
     except PeerError as later:
         if job.attempts < MOST_TRIES:
-            hand.retry_later(job, asked=_asked(later))
+            _put_off(hand, job, later)
             return None
         core.journal.event("original_given_up", job=job.id, code=later.code)
         shown = False
@@ -415,7 +425,7 @@ def _remove(hand: Hand, job: Job) -> Job | None:
     except Rejected as no:
         core.journal.event("remove_rejected", job=job.id, code=no.code)
     except PeerError as later:
-        hand.retry_later(job, asked=_asked(later))
+        _put_off(hand, job, later)
         return None
     return hand.fact(job, "remove", removed_at=core.clock.now(), check_in=core.times.nudge_after)
 
@@ -440,8 +450,12 @@ def _tell(core: Core, job: Job) -> str:
     return news
 
 
-def _asked(error: PeerError) -> float | None:
-    return error.retry_after if isinstance(error, Busy) else None
+def _put_off(hand: Hand, job: Job, later: PeerError, name: str = "wait", **facts: object) -> None:
+    """Try again later. Nobody but an operator can renew a credential, so such a try is told and counted."""
+    if isinstance(later, Unauthorized):
+        hand.core.journal.event("token_refused", job=job.id, code=later.code)
+    asked = later.retry_after if isinstance(later, Busy) else None
+    hand.retry_later(job, name, asked=asked, **facts)
 
 
 _STEPS: dict[Step, Callable[[Hand, Job], Job | None]] = {

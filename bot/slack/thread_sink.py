@@ -11,7 +11,7 @@ from typing import Any
 
 from bot import imaging
 from bot.domain import messages
-from bot.domain.errors import Busy, PeerError, Rejected
+from bot.domain.errors import Busy, PeerError, Rejected, Unauthorized
 from bot.domain.job import Job
 from bot.ports import Cells, Clock, Stage
 from bot.slack.blocks import Message
@@ -55,15 +55,12 @@ class SlackThreadSink:
         self._ended: OrderedDict[str, Message] = OrderedDict()
 
     def announce(self, stage: Stage) -> str:
-        job = stage.job
-        if job.attempts > 0:  # it has waited for its turn
-            return self._post_card(stage)
-        self._pace.take(channel_of(job), self._clock.now())
         try:
-            return self._post_card(stage)
-        except Busy as busy:
-            turn = self._pace.turn(channel_of(job), self._clock.now())
-            raise Busy(busy.code, retry_after=max(turn, busy.retry_after or 0.0)) from busy
+            return self._post_in_turn(stage)
+        except Unauthorized as no:
+            if stage.job.result is None and stage.job.told != no.code:
+                self._tell_alone(stage.job, messages.WAITS_FOR_SLACK)
+            raise
 
     def find_announcement(self, job: Job) -> str | None:
         cards = self._cards(job)
@@ -135,6 +132,17 @@ class SlackThreadSink:
             if no.code not in CARD_GONE:
                 raise
 
+    def _post_in_turn(self, stage: Stage) -> str:
+        job = stage.job
+        if job.attempts > 0:  # it has waited for its turn
+            return self._post_card(stage)
+        self._pace.take(channel_of(job), self._clock.now())
+        try:
+            return self._post_card(stage)
+        except Busy as busy:
+            turn = self._pace.turn(channel_of(job), self._clock.now())
+            raise Busy(busy.code, retry_after=max(turn, busy.retry_after or 0.0)) from busy
+
     def _post_card(self, stage: Stage) -> str:
         job = stage.job
         posted = self._web.call(
@@ -176,12 +184,17 @@ class SlackThreadSink:
         return f"{mention(job.person)} {ready}"
 
     def _whisper(self, job: Job) -> None:
-        """Tell the person alone, once, where the channel is closed to us (works for 30 minutes)."""
-        url, outcome = response_url_of(job), job.final_outcome
-        if url is None or outcome is None or job.done_at is not None:
+        """Tell the outcome once, where the channel is closed to us."""
+        if job.final_outcome is not None and job.done_at is None:
+            self._tell_alone(job, messages.OUTCOMES[job.final_outcome])
+
+    def _tell_alone(self, job: Job, words: str) -> None:
+        """Tell the person in private. Needs no token, and works for 30 minutes after the command."""
+        url = response_url_of(job)
+        if url is None:
             return
         with contextlib.suppress(PeerError):
-            self._web.respond(url, {"response_type": "ephemeral", "text": escape(messages.OUTCOMES[outcome])})
+            self._web.respond(url, {"response_type": "ephemeral", "text": escape(words)})
 
     def _cards(self, job: Job) -> list[str]:
         """The cards of a job, oldest first. Raises Rejected("cannot_look") without a history scope."""

@@ -2,7 +2,7 @@
 
 `slack_sdk`'s client repeats a call when the connection breaks, which posts a message twice when Slack had
 already taken it. Here every failure says what is known: Busy (throttled), Unavailable (provably no effect),
-Ambiguous (perhaps), Rejected (a lasting no).
+Unauthorized (likewise: the token is not taken), Ambiguous (perhaps), Rejected (a lasting no).
 """
 
 import json
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from bot.domain.errors import Ambiguous, Busy, ConfigError, PeerError, Rejected, Unavailable
+from bot.domain.errors import Ambiguous, Busy, ConfigError, PeerError, Rejected, Unauthorized, Unavailable
 from bot.slack.connections import Connections, LostConnection, Origin, Reply
 
 SLACK_API = "https://slack.com/api/"
@@ -34,7 +34,9 @@ REPEATABLE = frozenset(
 )
 """Methods whose repetition changes nothing: sent once more when the peer hung up instead of answering."""
 
-STALE_TOKEN = frozenset({"invalid_auth", "not_authed", "token_expired", "token_revoked"})
+STALE_TOKEN = frozenset({"account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"})
+"""Slack looks at the token before anything else, so nothing was done; installing the app again mends each."""
+
 NO_EFFECT = frozenset({"service_unavailable", "request_timeout", "team_added_to_org"})
 MAYBE_EFFECT = frozenset({"fatal_error", "internal_error"})
 """Slack's docs: "some aspect of the operation" may have "succeeded before the error was raised"."""
@@ -79,14 +81,13 @@ class SlackWeb:
     def call(self, method: str, /, **arguments: object) -> Json:
         """Call a method and return its answer. Arguments that are None are left out.
 
-        Raises Busy, Unavailable, Ambiguous or Rejected; its `code` is Slack's own error string.
+        A token that is not taken is looked up anew, and the call made once more where there is another.
+        Raises Busy, Unavailable, Unauthorized, Ambiguous or Rejected; its `code` is Slack's own error string.
         """
         token = self._tokens.current()
         try:
             return self._call(method, token, arguments)
-        except Rejected as no:
-            if no.code not in STALE_TOKEN:
-                raise
+        except Unauthorized:
             fresh = self._tokens.refresh()
             if fresh == token:
                 raise
@@ -185,6 +186,8 @@ def _check_status(reply: Reply) -> None:
 def _refusal(code: str, reply: Reply) -> PeerError:
     if code in {"ratelimited", "rate_limited"}:
         return Busy(code, retry_after=_retry_after(reply))
+    if code in STALE_TOKEN:
+        return Unauthorized(code)
     if code in NO_EFFECT:
         return Unavailable(code)
     if code in MAYBE_EFFECT:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from bot.aws.secrets import MAX_AGE, Reference, SecretMissing, Secrets
+from bot.aws.secrets import DROP_EVERY, MAX_AGE, Reference, SecretMissing, Secrets
 from bot.aws.tokens import OVERLAP, StoredSigningSecrets, StoredToken
-from bot.domain.errors import ConfigError, Rejected, Unavailable
+from bot.domain.errors import ConfigError, Unauthorized, Unavailable
 from bot.local.journal import ListJournal
 from bot.local.system import ManualClock
 from bot.slack.web import SlackWeb
@@ -400,13 +400,25 @@ def test_a_token_that_slack_refuses_is_looked_up_and_the_call_repeated(account, 
     assert bearers(slack) == ["xoxb-old", "xoxb-old", "xoxb-new"]
 
 
-def test_a_token_that_is_really_revoked_stays_slacks_own_no(account, slack, web):
+def test_a_token_that_is_really_revoked_is_for_an_operator_to_mend(account, slack, web):
     slack.script = [no("token_revoked")] * 3
 
     for _ in range(3):
-        with pytest.raises(Rejected, match="token_revoked"):
+        with pytest.raises(Unauthorized, match="token_revoked"):
             web.call("chat.postMessage", text="hello")
     assert account.wire.operations == ["GetParameters", "GetParameters"]
+
+
+def test_a_token_stored_after_the_refusal_is_used_a_minute_later(account, slack, web):
+    slack.script = [no("token_revoked"), ok()]
+    with pytest.raises(Unauthorized):
+        web.call("chat.postMessage", text="hello")
+    account.put_parameter(account.parameter("token"), "xoxb-new")
+    account.clock.advance(DROP_EVERY)
+    slack.script = [no("token_revoked"), ok()]
+
+    web.call("chat.postMessage", text="hello")
+    assert bearers(slack) == ["xoxb-old", "xoxb-old", "xoxb-new"]
 
 
 def test_a_call_without_a_token_never_reaches_slack(account, slack, web):

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from bot.domain.job import Outcome
+from bot.domain.messages import WAITS_FOR_SLACK
 from infra.local.slack.faults import FaultKind
 from infra.slack_manifest import manifest
 from tests.scenarios.conftest import MakeStack
@@ -121,6 +122,16 @@ def test_an_upload_that_slack_refuses_for_good_is_told_on_the_card(stack: Stack)
     assert set(card.controls) == {"retry"}
     assert stack.outcomes() == [Outcome.CANNOT_DELIVER]
     assert stack.bot.gpu_time_used() == 0
+
+
+def test_a_token_that_is_refused_at_every_step_is_waited_for(stack: Stack):
+    for method in set(CALLS) - {"upload"}:
+        stack.slack.faults.refuse(method, "token_revoked", times=2)
+    stack.imagine("a red fox")
+
+    check_delivered_once(stack)
+    assert stack.told() == [WAITS_FOR_SLACK]
+    assert len(stack.engine.asked) == 1
 
 
 def test_somebody_deletes_the_card_while_it_is_drawn(stack: Stack):

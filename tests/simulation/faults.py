@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
-from bot.domain.errors import Ambiguous, Busy, Unavailable
+from bot.domain.errors import Ambiguous, Busy, Unauthorized, Unavailable
 
 T = TypeVar("T")
 
@@ -24,9 +24,10 @@ class Fault(StrEnum):
     STALL = "stall"  # the call takes long, and the rest of the world goes on meanwhile
     CRASH_BEFORE = "crash_before"
     CRASH_AFTER = "crash_after"
+    UNAUTHORIZED = "unauthorized"  # the chat does not take our token
 
 
-EFFECT = (*Fault,)
+EFFECT = tuple(fault for fault in Fault if fault is not Fault.UNAUTHORIZED)
 STORE = (Fault.REFUSED, Fault.LOST_REPLY, Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
 READ = (Fault.REFUSED, Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
 IDEMPOTENT = (
@@ -88,6 +89,8 @@ def around(
         raise Crash
     if fault is Fault.REFUSED:
         raise Unavailable("simulated")
+    if fault is Fault.UNAUTHORIZED:
+        raise Unauthorized("simulated")
     if fault is Fault.BUSY:
         raise Busy("simulated", retry_after=7.0)
     if fault is Fault.LATE:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from bot.domain.job import SinkKind
 from tests.simulation.check import violations
-from tests.simulation.faults import EFFECT, Fault, Plan
+from tests.simulation.faults import Fault, Plan
 from tests.simulation.world import Behaviour, World
 
 Story = Callable[[World], None]
@@ -66,6 +66,8 @@ STORIES: dict[str, tuple[Story, Behaviour]] = {
     "only the sweep": (one_picture, Behaviour(lose_nudges=True, lose_events=True)),
     "cancelled early": (cancelled_early, Behaviour()),
     "cancelled late": (cancelled_late, Behaviour()),
+    "token revoked before the card": (one_picture, Behaviour(locked_out=(0.0, 100.0))),
+    "token revoked while it is drawn": (one_picture, Behaviour(locked_out=(10.0, 100.0))),
     "full size": (asked_for_more, Behaviour()),
     "deleted": (deleted, Behaviour()),
     "two people": (two_people, Behaviour()),
@@ -98,7 +100,7 @@ def random_world(seed: int) -> World:
     """A mixture drawn from the seed: story, fault kinds, rate; faults end after 40 minutes."""
     chance = random.Random(seed)
     story = chance.choice(list(STORIES))
-    kinds: list[Fault] = chance.sample(list(EFFECT), k=chance.randint(1, len(EFFECT)))
+    kinds: list[Fault] = chance.sample(list(Fault), k=chance.randint(1, len(Fault)))
     plan = Plan(rate=chance.choice([0.02, 0.08, 0.15]), seed=seed, enabled=tuple(kinds))
     return play(story, plan, faults_end=2400.0)
 

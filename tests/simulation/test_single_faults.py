@@ -5,7 +5,14 @@ import pytest
 from tests.simulation.faults import Plan
 from tests.simulation.schedules import STORIES, broken, play, single_faults
 
-LONG = ("no object at all", "two people", "called back of a failure", "called back, only the sweep")
+LONG = (
+    "no object at all",
+    "two people",
+    "called back of a failure",
+    "called back, only the sweep",
+    "token revoked before the card",
+    "token revoked while it is drawn",
+)
 
 
 @pytest.mark.parametrize("story", STORIES)

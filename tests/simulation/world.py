@@ -17,7 +17,7 @@ from typing import Any
 
 from PIL import Image
 
-from bot.domain.errors import Conflict, PeerError, Refused, Rejected
+from bot.domain.errors import Conflict, PeerError, Refused, Rejected, Unauthorized
 from bot.domain.job import Address, Job, Outcome, SinkKind, State, state_of
 from bot.domain.request import ImageRequest
 from bot.domain.times import Times
@@ -41,7 +41,7 @@ from bot.services.intake import Order, accept
 from bot.services.rows import IN_FLIGHT, Overtaken
 from bot.services.sweep import sweep
 from bot.services.work import advance, take_result
-from tests.simulation.faults import EFFECT, IDEMPOTENT, READ, STORE, Crash, Plan, around
+from tests.simulation.faults import EFFECT, IDEMPOTENT, READ, STORE, Crash, Fault, Plan, around
 
 TENANT = "T1"
 HOOK = "https://hooks.example.com/"
@@ -74,6 +74,7 @@ class Behaviour:
     fail: frozenset[int] = frozenset()  # submissions that leave a failure object
     share_delay: float = 0.0
     shares_lost: frozenset[int] = frozenset()  # deliveries that answer ok and never become visible
+    locked_out: tuple[float, float] = (0.0, 0.0)  # seconds from the start on for which no token is taken
 
 
 class World:
@@ -83,6 +84,7 @@ class World:
         self.plan = plan
         self.behaviour = behaviour or Behaviour()
         self.clock = ManualClock()
+        self.began = self.clock.now()
         self.heap: list[tuple[float, int, Callable[[], None]]] = []
         self.order = itertools.count()
         self.boots = itertools.count()
@@ -253,6 +255,10 @@ class World:
 
         self.at(moment, turn)
 
+    def is_locked_out(self) -> bool:
+        begins, ends = self.behaviour.locked_out
+        return begins <= self.clock.now() - self.began < ends
+
     def watch(self, job: Job) -> None:
         """A result, once written, never changes."""
         if job.result is not None:
@@ -363,8 +369,15 @@ class Chat:
         self.deliveries: list[tuple[str, str, float]] = []
         self.whispers: list[str] = []
         self.originals: set[tuple[str, int]] = set()
+        self.refusals = 0
         self._refs = itertools.count()
         self._deliver_calls = itertools.count()
+
+    def _call(self, site: str, kinds: tuple[Fault, ...], effect: Callable[[], Any]) -> Any:
+        if self._world.is_locked_out():
+            self.refusals += 1
+            raise Unauthorized("simulated")
+        return self._world.call(site, (*kinds, Fault.UNAUTHORIZED), effect)
 
     def announce(self, stage: Stage) -> str:
         def post() -> str:
@@ -372,20 +385,20 @@ class Chat:
             self.cards[ref] = Card(job=stage.job.id, shows=[stage.job.final_outcome])
             return ref
 
-        return self._world.call("chat.announce", EFFECT, post)
+        return self._call("chat.announce", EFFECT, post)
 
     def find_announcement(self, job: Job) -> str | None:
         def find() -> str | None:
             return next((ref for ref, card in self.cards.items() if card.job == job.id), None)
 
-        return self._world.call("chat.find", READ, find)
+        return self._call("chat.find", READ, find)
 
     def show(self, stage: Stage) -> None:
         def edit() -> None:
             if stage.job.announced_ref in self.cards:
                 self.cards[stage.job.announced_ref].shows.append(stage.job.final_outcome)
 
-        self._world.call("chat.show", IDEMPOTENT, edit)
+        self._call("chat.show", IDEMPOTENT, edit)
 
     def prepare(self, job: Job, pictures: Sequence[bytes]) -> tuple[str, ...]:
         def upload() -> tuple[str, ...]:
@@ -393,7 +406,7 @@ class Chat:
             self.uploads[ref] = job.id
             return (ref,)
 
-        return self._world.call("chat.prepare", IDEMPOTENT, upload)
+        return self._call("chat.prepare", IDEMPOTENT, upload)
 
     def deliver(self, job: Job) -> None:
         number = next(self._deliver_calls)
@@ -403,32 +416,32 @@ class Chat:
                 visible_at = self._world.clock.now() + self._world.behaviour.share_delay
                 self.deliveries.append((job.id, job.delivery_refs[0], visible_at))
 
-        self._world.call("chat.deliver", EFFECT, complete)
+        self._call("chat.deliver", EFFECT, complete)
 
     def delivered(self, job: Job) -> bool:
         def look() -> bool:
             now = self._world.clock.now()
             return any(ref in job.delivery_refs and at <= now for _, ref, at in self.deliveries)
 
-        return self._world.call("chat.delivered", READ, look)
+        return self._call("chat.delivered", READ, look)
 
     def finish(self, stage: Stage) -> None:
         if stage.job.announced_ref is None:
             self.whispers.append(stage.job.id)
             return
-        self._world.call("chat.finish", IDEMPOTENT, lambda: self._finish(stage))
+        self._call("chat.finish", IDEMPOTENT, lambda: self._finish(stage))
 
     def _finish(self, stage: Stage) -> None:
         self.cards[stage.job.announced_ref or ""].shows.append(stage.job.final_outcome)
 
     def show_original(self, job: Job, index: int, picture: bytes) -> None:
-        self._world.call("chat.original", IDEMPOTENT, lambda: self.originals.add((job.id, index)))
+        self._call("chat.original", IDEMPOTENT, lambda: self.originals.add((job.id, index)))
 
     def audit(self, job: Job) -> None:
         raise Rejected("cannot_look")
 
     def remove(self, job: Job) -> None:
-        self._world.call("chat.remove", IDEMPOTENT, lambda: self._remove(job))
+        self._call("chat.remove", IDEMPOTENT, lambda: self._remove(job))
 
     def _remove(self, job: Job) -> None:
         self.deliveries = [item for item in self.deliveries if item[0] != job.id]

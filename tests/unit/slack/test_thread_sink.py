@@ -7,8 +7,9 @@ import threading
 import pytest
 from PIL import Image
 
-from bot.domain.errors import Ambiguous, Busy, Rejected
+from bot.domain.errors import Ambiguous, Busy, Rejected, Unauthorized
 from bot.domain.job import Outcome, job_id
+from bot.domain.messages import WAITS_FOR_SLACK
 from bot.local.system import ManualClock as StillClock
 from bot.slack.place import address
 from bot.slack.rate import POSTS
@@ -185,9 +186,9 @@ def test_progress_edits_the_card_in_place(world):
 
 
 def test_progress_without_a_token_is_skipped(world):
-    job = posted(world, submitted())
+    job, sink = posted(world, submitted()), in_one_moment(world)
     for step in range(50):
-        world.sink.show(stage(job, step=step, steps=50))
+        sink.show(stage(job, step=step, steps=50))
 
     assert len(world.slack.traffic.all("chat.update")) < 10
 
@@ -369,6 +370,25 @@ def test_a_person_in_a_closed_channel_is_told_alone(world):
     (told,) = world.slack.ephemerals()
     assert "/invite" in told.text
     assert world.slack.messages("random") == []
+
+
+def test_whose_line_waits_for_another_token_is_told_so_once(world):
+    assert world.slack.command("/imagine a red fox").ok
+    world.slack.faults.refuse("chat.postMessage", "token_revoked", times=2)
+    world.work()
+    world.work()
+
+    assert [told.text for told in world.slack.ephemerals()] == [WAITS_FOR_SLACK]
+    assert len(world.slack.messages()) == 1
+    assert len(world.slack.traffic.all("chat.postMessage")) == 3
+
+
+def test_nobody_waits_who_has_cancelled_before_the_token_was_refused(world):
+    world.slack.faults.refuse("chat.postMessage", "token_revoked")
+
+    with pytest.raises(Unauthorized):
+        world.sink.announce(stage(placed(done(Outcome.CANCELLED, announced_ref=None, done_at=None))))
+    assert world.slack.ephemerals() == []
 
 
 def test_a_reason_whose_card_is_gone_is_whispered(world):

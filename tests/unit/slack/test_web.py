@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from bot.domain.errors import Ambiguous, Busy, ConfigError, Rejected, Unavailable
-from bot.slack.web import FixedToken, SlackWeb
+from bot.domain.errors import Ambiguous, Busy, ConfigError, Rejected, Unauthorized, Unavailable
+from bot.slack.web import STALE_TOKEN, FixedToken, SlackWeb
 from tests.unit.slack.scripted_peer import HANG_UP, HANG_UP_AFTER, Peer, no, ok, reply
 
 
@@ -144,6 +144,7 @@ def test_throttling_passes_on_slacks_wish(peer, web, header, wish):
         (no("ratelimited"), Busy),
         (no("channel_not_found"), Rejected),
         (no("a_new_error"), Rejected),
+        *[(no(code), Unauthorized) for code in sorted(STALE_TOKEN)],
     ],
 )
 def test_every_answer_has_one_meaning(peer, web, answer, error):
@@ -174,9 +175,14 @@ def test_a_rotated_token_is_fetched_once_and_used(peer):
 def test_a_token_that_did_not_change_is_not_tried_again(peer, web):
     peer.script = [no("invalid_auth")]
 
-    with pytest.raises(Rejected):
+    with pytest.raises(Unauthorized):
         post(web)
     assert len(peer.requests) == 1
+
+
+def test_no_refusal_of_a_token_is_one_of_a_channel():
+    assert {"account_inactive", "invalid_auth", "not_authed", "token_revoked"} <= STALE_TOKEN
+    assert not STALE_TOKEN & {"is_archived", "not_in_channel", "channel_not_found", "restricted_action"}
 
 
 def test_bytes_go_to_the_upload_address_without_the_token(peer, web):
