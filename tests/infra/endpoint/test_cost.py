@@ -63,5 +63,5 @@ def test_an_idle_month_is_two_dollars_at_most_with_ten_gigabytes_of_models():
     lines = {line.what: line.dollars for line in month}
 
     assert total(month) <= 2
-    assert "alarms, 10" in lines
+    assert "alarms, 11" in lines
     assert lines["models in S3, 10 GB"] == pytest.approx(0.23)

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from bot.aws.journal import COUNTED, NAMESPACE
+from bot.aws.journal import COUNTED, COUNTED_AS, NAMESPACE
+from bot.domain.times import Times
 from infra.endpoint.cost import SERVICE_ALARMS
 from tests.docs.markdown import ROOT, Page
 
@@ -22,7 +23,7 @@ def alarms(stack):
 
 def test_few_alarms_are_made_unless_many_are_asked_for(dev, prod):
     assert len(alarms(dev)) == SERVICE_ALARMS, "what docs/cost.md counts"
-    assert len(alarms(prod)) <= 10
+    assert len(alarms(prod)) <= 11
     names = {alarm["AlarmName"].removeprefix("imagine-dev-") for alarm in alarms(dev)}
     more = {alarm["AlarmName"].removeprefix("imagine-prod-") for alarm in alarms(prod)} - names
     assert more == {"slack-errors", "worker-errors", "result-errors", "sweep-errors"}
@@ -38,6 +39,7 @@ def test_what_every_stage_is_watched_for(dev):
         "gateway-errors": "5xx",
         "sweep-missing": "Invocations",
         "jobs-overdue": "overdue",
+        "slack-refuses": "slack_refused",
     }
 
 
@@ -69,12 +71,25 @@ def test_no_sweep_is_an_alarm_and_no_message_is_none(stack):
     assert set(missing.values()) == {"notBreaching"}
 
 
-def test_our_own_count_is_one_that_the_functions_write(stack):
-    (ours,) = [alarm for alarm in alarms(stack) if alarm["Namespace"] == NAMESPACE]
+def test_our_own_counts_are_those_that_the_functions_write(stack):
+    ours = [alarm for alarm in alarms(stack) if alarm["Namespace"] == NAMESPACE]
     stage = stack.functions["sweep"]["Environment"]["Variables"]["IMAGINE_STAGE"]
+    written = {COUNTED_AS.get(name, name) for name, dimensions in COUNTED.items() if not dimensions}
 
-    assert COUNTED[ours["MetricName"]] == ()
-    assert ours["Dimensions"] == [{"Name": "service", "Value": f"imagine-{stage}"}]
+    assert {alarm["MetricName"] for alarm in ours} == {"overdue", "slack_refused"}
+    assert {alarm["MetricName"] for alarm in ours} <= written
+    for alarm in ours:
+        assert alarm["Dimensions"] == [{"Name": "service", "Value": f"imagine-{stage}"}]
+
+
+def test_one_waiting_job_keeps_the_alarm_of_a_refused_token_on(dev):
+    (alarm,) = [one for one in alarms(dev) if one["MetricName"] == "slack_refused"]
+
+    assert {name for name, count in COUNTED_AS.items() if count == "slack_refused"} == {
+        "announce_rejected",
+        "token_refused",
+    }
+    assert alarm["Period"] / Times().back_off_most > alarm["Threshold"]
 
 
 def test_no_count_goes_on_while_nobody_draws():
