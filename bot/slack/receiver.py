@@ -102,28 +102,30 @@ class Receiver:
         return None if verdict.status == 200 else _refused(verdict.status)
 
     def _dispatch(self, headers: dict[str, list[str]], body: bytes) -> Response:
-        """Slack signed these bytes, yet they may still be none that Bolt can read."""
+        """Slack signed these bytes, yet they may still be none that Bolt can read.
+
+        Bolt takes what was read only in its mode for sockets. Given the text, it would read it again, and
+        take every form for a control in which the word "payload" stands, as it may in a prompt.
+        """
         try:
-            text = body.decode()
-            if not _has_shape(text, content_type=headers.get("content-type", [""])[0]):
+            sent = _read(body.decode(), content_type=headers.get("content-type", [""])[0])
+            if not isinstance(sent, dict) or not sent:
                 return _refused(400)
-            answer = self._app.dispatch(BoltRequest(body=text, headers=dict(headers)))
+            answer = self._app.dispatch(BoltRequest(body=sent, headers=dict(headers), mode="socket_mode"))
         except ODD_SHAPE:
             return _refused(400)
         return Response(status=answer.status, headers=dict(answer.first_headers()), body=answer.body.encode())
 
 
-def _has_shape(text: str, *, content_type: str) -> bool:
-    """A JSON object, or a form whose `payload`, if it has one, is a JSON object.
+def _read(text: str, *, content_type: str) -> object:
+    """JSON, or the fields of a form: its `payload`, which is JSON, if it has one.
 
     Raises one of ODD_SHAPE for JSON that does not parse.
     """
     if content_type.startswith("application/json") or text.startswith("{"):
-        return isinstance(json.loads(text), dict)
+        return json.loads(text)
     fields = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS))
-    if "payload" in fields:
-        return isinstance(json.loads(fields["payload"]), dict)
-    return bool(fields)
+    return json.loads(fields["payload"]) if "payload" in fields else fields
 
 
 def _not_configured() -> Response:

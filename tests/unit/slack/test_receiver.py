@@ -105,6 +105,13 @@ def test_a_command_that_starts_a_job_is_acked_with_nothing(receiver):
     assert (answer.status, answer.body) == (200, b"")
 
 
+@pytest.mark.parametrize("text", ["a payload of fish", "payload", "payload={}", "a fox & payload=1"])
+def test_a_prompt_may_speak_of_a_payload(receiver, text):
+    answer = post(receiver, form(**{**COMMAND, "text": text, "trigger_id": text}))
+
+    assert (answer.status, answer.body) == (200, b"")
+
+
 def test_slacks_address_check_is_answered(receiver):
     body = json.dumps({"type": "url_verification", "challenge": "abc"}).encode()
 
