@@ -28,7 +28,8 @@ def create_app(core: Core, settings: SlackSettings, *, web: SlackWeb) -> App:
     """The app behind the gate: requests must be verified before they are dispatched to it.
 
     The authorisation is static (no `auth.test` on the way), listeners run to their end before the response,
-    and nothing is left for Bolt's lazy listeners, which lose work.
+    and nothing is left for Bolt's lazy listeners, which lose work. What Bolt does for events and for steps of
+    workflows is off: the app takes commands and controls.
     """
     door = Door(core=core, settings=settings)
     logger = _quiet_logger()
@@ -38,6 +39,9 @@ def create_app(core: Core, settings: SlackSettings, *, web: SlackWeb) -> App:
         process_before_response=True,
         request_verification_enabled=False,
         ssl_check_enabled=False,
+        ignoring_self_events_enabled=False,
+        attaching_function_token_enabled=False,
+        attaching_conversation_kwargs_enabled=False,
         authorize=_static_authorize(settings),
     )
     logger.setLevel(logging.WARNING)
