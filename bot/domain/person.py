@@ -55,12 +55,14 @@ class Person:
         return dataclasses.replace(wanted, held=self.held + cost, spent=self.spent)
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        return {name: getattr(self, name) for name in _FIELDS}
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Self:
-        known = {f.name for f in dataclasses.fields(cls)}
-        return cls(**{name: value for name, value in row.items() if name in known})
+        return cls(**{name: value for name, value in row.items() if name in _FIELDS})
+
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(Person))
 
 
 def hold(person: Person, *, cost: int, day: str, limit: int, virtual_time: int) -> Person:

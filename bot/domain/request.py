@@ -83,9 +83,9 @@ class ImageRequest:
 
     def to_json(self) -> str:
         """Compact JSON that `from_json` of this and every later version reads."""
-        return json.dumps(
-            {"version": JSON_VERSION, **asdict(self)}, ensure_ascii=False, separators=(",", ":")
-        )
+        values = {name: getattr(self, name) for name in _FIELDS}
+        values["loras"] = [asdict(use) for use in self.loras]
+        return json.dumps({"version": JSON_VERSION, **values}, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str, *, defaults: Defaults) -> Self:
@@ -97,9 +97,12 @@ class ImageRequest:
         prompt = stored.get("prompt") if isinstance(stored, dict) else None
         if prompt is None:
             raise ValueError("not a stored image request")
-        known = {field.name for field in fields(cls)}
-        values: dict[str, Any] = asdict(defaults) | {key: stored[key] for key in stored if key in known}
+        known = {key: stored[key] for key in stored if key in _FIELDS}
+        values: dict[str, Any] = asdict(defaults) | known
         values["loras"] = tuple(
             LoraUse(name=use["name"], weight=use.get("weight", 1.0)) for use in values.get("loras", ())
         )
         return cls(**values)
+
+
+_FIELDS = tuple(field.name for field in fields(ImageRequest))

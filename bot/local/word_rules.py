@@ -13,6 +13,9 @@ _UNSEEN_LETTERS_AND_MARKS = re.compile(
 )
 """Those of Unicode's Default_Ignorable_Code_Point that count as letters or marks."""
 
+_UNPRINTABLE_OR_FOREIGN = re.compile("[^ -~]")
+"""The characters that need a look at their category: all but ASCII's printable ones."""
+
 
 class WordRules:
     """Refuses a prompt that holds one of the phrases as whole words. Pictures pass.
@@ -51,8 +54,10 @@ def _words(phrase: str) -> list[str]:
 def _plain(text: str) -> str:
     """Compatibility forms unified, case folded, every invisible character a gap."""
     folded = unicodedata.normalize("NFKC", _UNSEEN_LETTERS_AND_MARKS.sub(_GAP, text)).casefold()
-    return "".join(_GAP if _is_unseen(character) else character for character in folded)
+    return _UNPRINTABLE_OR_FOREIGN.sub(_gap_if_unseen, folded)
 
 
-def _is_unseen(character: str) -> bool:
-    return unicodedata.category(character) in _UNSEEN and not character.isspace()
+def _gap_if_unseen(found: re.Match[str]) -> str:
+    character = found[0]
+    unseen = unicodedata.category(character) in _UNSEEN and not character.isspace()
+    return _GAP if unseen else character

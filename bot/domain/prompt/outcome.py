@@ -3,7 +3,7 @@
 import unicodedata
 from dataclasses import dataclass, field
 
-from bot.domain.request import ImageRequest
+from bot.domain.request import Defaults, ImageRequest
 
 CARET_COLUMNS = 72
 """A phone in landscape and a desktop thread show about this many monospaced columns."""
@@ -29,11 +29,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
-    """`canonical` is the shortest line that parses to the same request."""
+    """`defaults` are those of the model asked for: what `canonical.render` leaves out of a line."""
 
     request: ImageRequest
     notes: tuple[Note, ...] = ()
-    canonical: str
+    defaults: Defaults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

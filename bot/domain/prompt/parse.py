@@ -7,7 +7,6 @@ flags against the table, put the request together. Problems are collected, so on
 from dataclasses import replace
 
 from bot.domain.prompt import values, wording
-from bot.domain.prompt.canonical import render
 from bot.domain.prompt.catalogue import SUGGESTIONS, Catalogue, ModelFile, nearest_names
 from bot.domain.prompt.catalogue import Kind as FileKind
 from bot.domain.prompt.drawing_defaults import drawing_defaults
@@ -59,8 +58,7 @@ def _read(
     if findings.problems:
         problems = tuple(sorted(findings.problems, key=lambda problem: problem.start))
         return Refusal(problems=problems, typed=line.text), findings.edited(line.text)
-    canonical = render(request, reading.defaults)
-    return Parsed(request=request, notes=tuple(findings.notes), canonical=canonical), None
+    return Parsed(request=request, notes=tuple(findings.notes), defaults=reading.defaults), None
 
 
 def _unread(text: str) -> Refusal:

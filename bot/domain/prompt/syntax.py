@@ -45,7 +45,8 @@ def without_loras(
             _refuse(findings, prompt, tag.span(), code="hypernet", message=wording.NO_HYPERNETS, text=" ")
         elif use := _tagged_lora(tag, prompt, catalogue, findings):
             uses.append(use)
-    return _cut(prompt, [_with_comma(tag) for tag in TAG.finditer(prompt.text)]), tuple(uses)
+    tags = [_with_comma(tag) for tag in TAG.finditer(prompt.text)]
+    return (_cut(prompt, tags) if tags else prompt), tuple(uses)
 
 
 def check_syntax(prompt: Prompt, *, catalogue: Catalogue, findings: Findings) -> None:

@@ -10,6 +10,7 @@ from bot.domain.prompt.quoting import closing_quotes, quoted_end, unwrap
 from bot.domain.prompt.schema import Flag, Kind, find_flag
 
 FLAG_START = re.compile(r"--(?=[^\W\d_])((?:[^\W\d]|-)+)")
+QUOTE_OR_DASH = re.compile('["-]')
 NUMBER = re.compile(r"[-−–—]?\d*[.,]?\d+%?[,;.]?(?!\S)")
 REFERENCE = re.compile(r"(?:https?://\S+|random|[a-z]*\d[a-z0-9]*)(?:::-?[\d.]+)?[,;]?(?!\S)", re.IGNORECASE)
 LONGEST_NAME_WORDS = 5
@@ -86,7 +87,8 @@ def _find_flags(line: str, catalogue: Catalogue) -> list[FlagUse]:
     closing = closing_quotes(line)
     uses: list[FlagUse] = []
     position = 0
-    while position < len(line):
+    while opening := QUOTE_OR_DASH.search(line, position):
+        position = opening.start()
         if (end := quoted_end(line, position, closing)) is not None:
             position = end
         elif match := _flag_at(line, position):
@@ -233,8 +235,10 @@ def _name(line: str, start: int, names: tuple[str, ...]) -> _Value:
 
 def _rest(line: str, uses: list[FlagUse]) -> Prompt:
     """The line without its flags; one pair of quotes around all of it is taken off."""
-    inside = {index for use in uses for index in range(use.start, use.end)}
-    spaced = "".join(" " if index in inside else char for index, char in enumerate(line))
+    chars = list(line)
+    for use in uses:
+        chars[use.start : use.end] = " " * (use.end - use.start)
+    spaced = "".join(chars)
     stripped = spaced.strip()
     start = len(spaced) - len(spaced.lstrip())
     if quoted_end(stripped, 0, closing_quotes(stripped)) == len(stripped) and stripped:

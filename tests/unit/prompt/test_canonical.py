@@ -34,7 +34,7 @@ from bot.domain.request import Defaults, ImageRequest
 def test_a_line_is_written_in_its_shortest_form(accepted, typed, canonical):
     outcome = accepted(typed)
 
-    assert outcome.canonical == canonical
+    assert render(outcome.request, outcome.defaults) == canonical
     assert accepted(canonical).request == outcome.request
 
 
@@ -53,4 +53,5 @@ def test_a_prompt_that_looks_like_a_command_is_written_in_quotes(word):
 def test_a_varied_picture_can_be_written_as_a_line(accepted):
     line = "a fox --seed 5 --subseed 11 --subseed-strength 0.12"
 
-    assert accepted(line).canonical == line
+    outcome = accepted(line)
+    assert render(outcome.request, outcome.defaults) == line

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.domain.prompt import Catalogue, Parsed, caret_line, parse
+from bot.domain.prompt import Catalogue, Parsed, caret_line, parse, render
 from bot.domain.prompt.schema import FLAGS, SPELLINGS, Kind
 from bot.domain.request import Caps, Defaults
 
@@ -181,7 +181,7 @@ def test_a_flag_without_value_never_eats_the_next_word(accepted, flag):
 def test_what_has_one_meaning_runs_and_is_noted(accepted, typed, fixed, message):
     outcome = accepted(typed)
 
-    assert outcome.canonical == fixed
+    assert render(outcome.request, outcome.defaults) == fixed
     assert message in messages(outcome)
 
 

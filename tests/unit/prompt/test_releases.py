@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.domain.prompt import Catalogue, Parsed, Refusal, caret_line, parse
+from bot.domain.prompt import Catalogue, Parsed, Refusal, caret_line, parse, render
 from bot.domain.prompt.catalogue import Kind, ModelFile, Release
 from bot.domain.prompt.help import help_lines
 from bot.domain.prompt.release_file import MOST_BYTES, paths_coming, read_release, read_server_list, shared
@@ -97,7 +97,7 @@ def test_a_size_above_the_teams_limit_is_not_taken_from_a_model():
 def test_the_canonical_line_of_a_model_with_defaults_means_the_same(line):
     outcome = accepted(line)
 
-    assert accepted(outcome.canonical).request == outcome.request
+    assert accepted(render(outcome.request, outcome.defaults)).request == outcome.request
 
 
 def test_words_that_a_lora_listens_to_are_offered_when_none_is_there():
@@ -254,7 +254,7 @@ def test_every_file_that_is_offered_can_be_named_in_a_line(content):
                 request = outcome.request
                 got = request.model if kind is Kind.MODEL else request.loras[0].name
                 assert got == name
-                assert accepted(outcome.canonical, offered).request == request
+                assert accepted(render(request, outcome.defaults), offered).request == request
             else:
                 assert {problem.code for problem in outcome.problems} == {"unfit_lora"}
 
