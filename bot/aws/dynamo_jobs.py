@@ -107,14 +107,12 @@ class DynamoJobs:
         self, writes: Sequence[Write], jobs: Sequence[Job], person: Person, *, expires_at: float
     ) -> Sequence[Reason]:
         """Write the rows with the person's hold; why not, where they were not written."""
-        first, cost = start_day(person, expires_at=expires_at), sum(job.cost for job in jobs)
-        if person.version == 1:
-            return self._commit_creation([*writes, first], jobs)
-        hold = add_hold(person, cost=cost, expires_at=expires_at)
-        reasons = self._commit_creation([*writes, hold], jobs)
-        if _only_the_day_differs(person, reasons):
-            return self._commit_creation([*writes, first], jobs)
-        return reasons
+        if person.version > 1:
+            hold = add_hold(person, cost=sum(job.cost for job in jobs), expires_at=expires_at)
+            reasons = self._commit_creation([*writes, hold], jobs)
+            if not _only_the_day_differs(person, reasons):
+                return reasons
+        return self._commit_creation([*writes, start_day(person, expires_at=expires_at)], jobs)
 
     def _commit_creation(self, writes: Sequence[Write], jobs: Sequence[Job]) -> Sequence[Reason]:
         try:
