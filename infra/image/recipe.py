@@ -10,6 +10,7 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from infra.image.errors import ImageError
@@ -54,9 +55,11 @@ def recipe_named(name: str) -> Recipe:
     return RECIPES[name]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: it remembers what it has read
 class Source:
-    """What a recipe is built from. `arguments` are build arguments beside the base of a base recipe."""
+    """What a recipe is built from, as it was at the first look. `arguments` are build arguments beside the
+    base of a base recipe.
+    """
 
     recipe: Recipe
     arguments: Mapping[str, str] = field(default_factory=dict)
@@ -72,14 +75,14 @@ class Source:
         own = self.dockerfile.with_name(f"{self.recipe.file}.dockerignore")
         return own if own.is_file() else self.root / ".dockerignore"
 
-    @property
+    @cached_property
     def base(self) -> "Source | None":
         """What has to be built before."""
         if not self.recipe.base:
             return None
         return Source(recipe=RECIPES[self.recipe.base], arguments=self.arguments, root=self.root)
 
-    @property
+    @cached_property
     def tag(self) -> str:
         """Of every file, the recipe and its arguments. Raises ImageError where files are missing."""
         digest = hashlib.sha256()

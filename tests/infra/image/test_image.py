@@ -177,6 +177,15 @@ def test_the_context_is_what_docker_would_take(tmp_path: Path):
     assert source.archive() == source.archive()
 
 
+def test_a_push_reads_the_context_once_and_goes_by_what_it_read(tmp_path: Path):
+    source = Source(recipe=RECIPES["train"], root=lay_out(tmp_path))
+    tag, arguments = source.tag, source.build_arguments()
+    (tmp_path / "container" / "server.py").write_text("print('edited while it was built')\n")
+
+    assert (source.tag, source.build_arguments()) == (tag, arguments)
+    assert Source(recipe=RECIPES["train"], root=tmp_path).tag != tag
+
+
 def test_our_own_recipes_have_their_files():
     for recipe in RECIPES.values():
         names = {path.name for path in Source(recipe=recipe).files()}
