@@ -15,7 +15,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from bot.config import load
+from bot.config import load, load_deployed
+from bot.domain.errors import ConfigError
 from bot.domain.instance_prices import bills_in_dollars
 from infra import function_zip
 from infra.commands.doctor import fetch, next_command
@@ -30,7 +31,7 @@ from infra.endpoint.errors import EndpointError
 from infra.endpoint.place import endpoint_name
 from infra.endpoint.settings import FILE, read_settings
 from infra.operating.deployment import Address, Deployment, address_of, remember, remembered, subscribe
-from infra.operating.stack_settings import StackSettings, parameter_mistake
+from infra.operating.stack_settings import StackSettings, deployable, parameter_mistake
 
 STDERR = 2
 TEAM = re.compile(r"[TE][A-Z0-9]{2,20}")
@@ -96,14 +97,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         print(shlex.join(command))
         return 0
-    _agree(context)
+    _agree(context, deployment)
     settings.write(ROOT)
     with contextlib.redirect_stdout(sys.stderr if arguments.json else sys.stdout):
         _pack(arguments.platform)
     ended = subprocess.run(
         command,
         cwd=ROOT,
-        env=environment_of(environment, deployment.team),
+        env=environment_of(environment, deployment),
         check=False,
         stdout=_out(arguments),
     )
@@ -129,12 +130,18 @@ def given_by(arguments: argparse.Namespace, environment: Mapping[str, str]) -> D
         mistake = parameter_mistake(name, value) if is_given else "write name=value"
         if mistake:
             raise CannotDeploy(f"--param {words}: {mistake}")
+    settings = {name: environment[name] for name in sorted(deployable()) if name in environment}
+    try:
+        load_deployed(settings)
+    except ConfigError as wrong:
+        raise CannotDeploy(str(wrong)) from wrong
     return Deployment(
         suffix=arguments.suffix or "",
         team=arguments.team or environment.get("SLACK_TEAM_ID", ""),
         alarm_email=arguments.alarm_email or "",
         ops_channel=arguments.ops_channel or "",
         params=dict(words.split("=", 1) for words in arguments.param),
+        settings=settings,
     )
 
 
@@ -169,22 +176,26 @@ def command_for(
     return [str(osls), "deploy", "--stage", stage, "--region", region, *words]
 
 
-def environment_of(environment: Mapping[str, str], team: str) -> dict[str, str]:
+def environment_of(environment: Mapping[str, str], deployment: Deployment) -> dict[str, str]:
     """What osls runs with: nothing is told to its makers."""
-    return {**environment, "SLACK_TEAM_ID": team, "SLS_TELEMETRY_DISABLED": "1"}
+    own = {"SLACK_TEAM_ID": deployment.team, "SLS_TELEMETRY_DISABLED": "1"}
+    return {**environment, **deployment.settings, **own}
 
 
 def _earlier(context: Context) -> Deployment:
     return remembered(context.clients, stage=context.arguments.stage)
 
 
-def _agree(context: Context) -> None:
-    """Say the price; ask where somebody sits who can answer. It can be repeated and taken back."""
+def _agree(context: Context, deployment: Deployment) -> None:
+    """Say the price and the settings; ask where somebody sits who can answer. It can be taken back."""
     arguments = context.arguments
     context.tell(
         f"deploying stage {arguments.stage} to {arguments.region}; while nobody draws it costs "
         f"{_idle_month(context)}, and imagine remove takes it away"
     )
+    if deployment.settings:
+        told = ", ".join(f"{name}={value}" for name, value in sorted(deployment.settings.items()))
+        context.tell(f"settings, kept until they are given anew: {told}")
     if sys.stdin.isatty():
         context.confirm("Go on?")
 

@@ -14,19 +14,26 @@ from infra.operating.errors import OperatingError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """`suffix` makes the bucket's name unique, `team` is the Slack workspace, `params` are osls's."""
+    """`suffix` makes the bucket's name unique, `team` is the Slack workspace, `params` are osls's.
+
+    `settings` are the service's (docs/settings.md), none of them secret.
+    """
 
     suffix: str = ""
     team: str = ""
     alarm_email: str = ""
     ops_channel: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def over(self, earlier: "Deployment") -> "Deployment":
         """These, and from the earlier one what these leave open."""
         given = {name: value for name, value in dataclasses.asdict(self).items() if value}
-        params = {**earlier.params, **self.params}
-        return dataclasses.replace(earlier, **{**given, "params": params})
+        merged = {
+            "params": {**earlier.params, **self.params},
+            "settings": {**earlier.settings, **self.settings},
+        }
+        return dataclasses.replace(earlier, **{**given, **merged})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,10 @@ OPTIONS: Mapping[str, str] = {
 CHOICES: Mapping[str, tuple[str, ...]] = {"alarms": ("few", "many")}
 """Parameters that mean nothing else, whatever is given."""
 
+NOT_KEPT = frozenset({"SLACK_TEAM_ID", "IMAGINE_CALLBACK_LOOPBACK"})
+"""The workspace has an option of its own, and what only a rehearsal opens must not stay open."""
+
+_SETTING = re.compile(r"\$\{env:(\w+)")
 _PARAMETER = re.compile(r"\$\{param:(\w+)")
 
 
@@ -68,8 +72,17 @@ class StackSettings:
 
 def parameters() -> frozenset[str]:
     """Every parameter that serverless.yml and its parts read."""
+    return _named(_PARAMETER)
+
+
+def deployable() -> frozenset[str]:
+    """The service's settings that a deployment takes from the environment and the next one remembers."""
+    return _named(_SETTING) - NOT_KEPT
+
+
+def _named(pattern: re.Pattern[str]) -> frozenset[str]:
     files = (ROOT / "serverless.yml", *(ROOT / "infra" / "serverless").rglob("*.yml"))
-    return frozenset(name for file in files for name in _PARAMETER.findall(file.read_text(encoding="utf-8")))
+    return frozenset(name for file in files for name in pattern.findall(file.read_text(encoding="utf-8")))
 
 
 def parameter_mistake(name: str, value: str) -> str:

@@ -9,17 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from bot.config import CLOUD_SETTINGS, SETTINGS
 from bot.domain.instance_prices import LookedUp
 from infra import cli
 from infra.commands import deploy
 from infra.commands.endpoint import shared
+from infra.docs import ROOT
 from infra.endpoint.price_list import write_prices
-from infra.operating.stack_settings import CHOICES, OPTIONS, StackSettings, parameters
+from infra.operating.stack_settings import CHOICES, NOT_KEPT, OPTIONS, StackSettings, deployable, parameters
 from tests.infra.plain_account import PlainAccount
 
 OSLS = """#!/bin/sh
 printf '%s\\n' "$@" > "$RECORD"
 echo "team $SLACK_TEAM_ID telemetry $SLS_TELEMETRY_DISABLED" >> "$RECORD"
+echo "admins $IMAGINE_ADMINS month $IMAGINE_MONTH_GPU_SECONDS" >> "$RECORD"
+echo "loopback $IMAGINE_CALLBACK_LOOPBACK" >> "$RECORD"
 exit "${STATUS:-0}"
 """
 
@@ -50,7 +54,8 @@ def checkout(tmp_path: Path, account: PlainAccount, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(deploy.function_zip, "main", lambda _words: 0)
     monkeypatch.setenv("RECORD", str(tmp_path / "record"))
-    monkeypatch.delenv("SLACK_TEAM_ID", raising=False)
+    for name in (*NOT_KEPT, *deployable()):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 
@@ -195,6 +200,47 @@ def test_the_second_time_nothing_needs_to_be_said_again(checkout: Path, capsys: 
     assert "alarms=many" in first
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (told["outcome"], told["api_url"][-3:]) == ("deployed", "/v1")
+
+
+def test_settings_of_the_environment_are_remembered_until_they_are_given_anew(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("IMAGINE_ADMINS", "U1,U2")
+    monkeypatch.setenv("IMAGINE_MONTH_GPU_SECONDS", "36000")
+    monkeypatch.setenv("IMAGINE_CALLBACK_LOOPBACK", "on")
+    imagine("--suffix", "acme", "--team", "T0123456789")
+    for name in ("IMAGINE_ADMINS", "IMAGINE_MONTH_GPU_SECONDS", "IMAGINE_CALLBACK_LOOPBACK"):
+        monkeypatch.delenv(name)
+    capsys.readouterr()
+
+    assert imagine() == 0
+    assert written(checkout)[-2:] == ["admins U1,U2 month 36000", "loopback "]
+    assert "IMAGINE_ADMINS=U1,U2, IMAGINE_MONTH_GPU_SECONDS=36000" in capsys.readouterr().out
+    monkeypatch.setenv("IMAGINE_ADMINS", "")
+    assert imagine() == 0
+    assert written(checkout)[-2] == "admins  month 36000"
+
+
+def test_a_setting_that_no_function_would_start_with_is_not_deployed(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("IMAGINE_MONTH_GPU_SECONDS", "ten hours")
+
+    assert imagine("--suffix", "acme", "--team", "T0123456789") == 1
+    assert "IMAGINE_MONTH_GPU_SECONDS" in capsys.readouterr().err
+    assert not (checkout / "record").exists()
+
+
+def test_every_setting_that_the_functions_read_reaches_them():
+    """docs/settings.md names those that mean nothing there."""
+    written = {*(ROOT / "serverless.yml").read_text().split()}
+    here = {"IMAGINE_HOME", "IMAGINE_HTTP_PORT", "IMAGINE_API_PORT", "IMAGINE_ENDPOINT_URL", "IMAGINE_WINDOW"}
+    at_slack = {"SLACK_API_URL", "SLACK_APP_TOKEN"}
+    secret = {setting.name for setting in SETTINGS if setting.secret}
+    read = {setting.name for setting in (*SETTINGS, *CLOUD_SETTINGS)}
+
+    missing = {name for name in read - here - at_slack - secret if f"{name}:" not in written}
+    assert missing == {"IMAGINE_BLOCKED_PHRASES"}, "a file, which would have to travel too"
 
 
 def test_another_suffix_would_leave_the_pictures_behind(checkout: Path, capsys: pytest.CaptureFixture[str]):
