@@ -46,7 +46,7 @@ class CannotDeploy(EndpointError):
 def fill(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("--stage", default=STAGE, help="what to deploy (default: %(default)s)")
-    parser.add_argument("--region", default="us-east-1", help="AWS region (default: %(default)s)")
+    parser.add_argument("--region", help="AWS region (default: as the AWS command line finds it)")
     parser.add_argument(
         "--suffix", help="makes the bucket's name unique in the world, such as your team's name"
     )
@@ -90,6 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     environment = dict(os.environ)  # noqa: TID251  osls inherits PATH and AWS's own settings
     endpoint_name(arguments.stage)
     context, given = Context(arguments), given_by(arguments, environment)
+    arguments.region = arguments.region or context.clients.region
     earlier = Deployment() if arguments.dry_run and given.suffix and given.team else _earlier(context)
     deployment = check(given.over(earlier), earlier)
     settings = _settings(arguments)

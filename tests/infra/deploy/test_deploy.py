@@ -243,6 +243,13 @@ def test_every_setting_that_the_functions_read_reaches_them():
     assert missing == {"IMAGINE_BLOCKED_PHRASES"}, "a file, which would have to travel too"
 
 
+def test_it_goes_where_every_other_command_looks(checkout: Path, account: PlainAccount):
+    account.region = "eu-central-1"
+
+    imagine("--suffix", "acme", "--team", "T0123456789")
+    assert written(checkout)[3:5] == ["--region", "eu-central-1"]
+
+
 def test_another_suffix_would_leave_the_pictures_behind(checkout: Path, capsys: pytest.CaptureFixture[str]):
     imagine("--suffix", "acme", "--team", "T0123456789")
     (checkout / "record").unlink()
