@@ -14,7 +14,7 @@ from pathlib import Path
 from model_packaging.catalogue import Catalogue, ModelFile, check_path, to_json
 from model_packaging.errors import StoreRefused, WrongPlace
 from model_packaging.hashes import OnProgress, hash_file, unheard
-from model_packaging.layout import CATALOGUE
+from model_packaging.layout import CATALOGUE, partial_of
 from model_packaging.releases import key_of
 from model_packaging.store import Store
 
@@ -81,7 +81,7 @@ def _fetched(
 ) -> Iterator[int]:
     """Yields the bytes that came with each step; the file is in its place at the end."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    partial = place.with_name(f".{place.name}.partial")
+    partial = partial_of(place)
     told = hashlib.sha256()
     done = _begun(partial, file.size, told)
     yield done

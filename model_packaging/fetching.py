@@ -9,18 +9,20 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from model_packaging.catalogue import check_path
-from model_packaging.errors import FetchRefused, WrongPlace
+from model_packaging.errors import FetchRefused, Hostile, Unreadable, WrongPlace
 from model_packaging.hashes import OnProgress, unheard
 from model_packaging.https_client import Answered, HttpsClient, checked, host_of
+from model_packaging.inspection import inspect_file
 from model_packaging.kinds import Kind
-from model_packaging.layout import folder_for, is_model_file
+from model_packaging.layout import folder_for, is_model_file, partial_of
 
 HUGGING_FACE = "huggingface.co"
 CIVITAI = "civitai.com"
@@ -200,15 +202,35 @@ def fetch(
     """
     most = (limits or Limits()).most_bytes
     _check_size(offer.size, most)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    partial = place.with_name(f".{place.name}.partial")
-    done, told = _begun(partial, offer)
-    _check_room((offer.size or 0) - done, place.parent)
+    partial = partial_of(place)
+    with _written(partial):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        done, told = _begun(partial, offer)
+        _check_room((offer.size or 0) - done, place.parent)
     if not done or told.hexdigest() != offer.sha256:
         arriving = _Arriving(offer=offer, partial=partial, most=most, told=told, on_progress=on_progress)
         done = arriving.append(client, done)
     _check_whole(offer, partial, done, told.hexdigest())
     return partial
+
+
+def keep_for_its_kind(partial: Path, place: Path, kind: Kind) -> None:
+    """What is of another kind than `kind` goes to where the line that names it right goes on with it.
+
+    What cannot be read is left for `verify` to judge. Raises `FetchRefused`.
+    """
+    try:
+        seen = inspect_file(partial).kind
+    except (Unreadable, Hostile):
+        return
+    home = folder_for(Kind.CHECKPOINT if seen is Kind.DENOISER else seen)
+    if home is None or home.kind is kind:
+        return
+    other = partial_of(place.parent.parent / home.name / place.name)
+    with _written(other):
+        other.parent.mkdir(exist_ok=True)
+        partial.replace(other)
+    raise FetchRefused("kind", f"it is a {seen}, not a {kind}: run the same line with --kind {home.kind}")
 
 
 def put_in_place(partial: Path, place: Path) -> None:
@@ -241,7 +263,9 @@ class _Arriving:
                     done += len(piece)
                     _check_size(done, self.most)
                     self.told.update(piece)
-                    file.write(piece)
+                    with _written(self.partial):
+                        file.write(piece)
+                        file.flush()
                     self.on_progress(done, max(self.offer.size or 0, done))
         return done
 
@@ -265,7 +289,20 @@ def _begun(partial: Path, offer: Offer) -> "tuple[int, hashlib._Hash]":
     with partial.open("rb") as file:
         while piece := file.read(PIECE):
             told.update(piece)
-    return partial.stat().st_size, told
+    done = partial.stat().st_size
+    if done == offer.size and told.hexdigest() != offer.sha256:  # nothing follows it, and it is another file
+        partial.unlink()
+        return 0, hashlib.sha256()
+    return done, told
+
+
+@contextmanager
+def _written(place: Path) -> Iterator[None]:
+    """A disk's refusals are not the network's. Raises `WrongPlace`."""
+    try:
+        yield
+    except OSError as error:
+        raise WrongPlace(f"{place} cannot be written: {error.strerror}; name another --folder") from error
 
 
 def _check_whole(offer: Offer, partial: Path, done: int, sha256: str) -> None:

@@ -2,6 +2,8 @@
 empty.
 """
 
+import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +15,9 @@ NOTES_BY_THE_TEAM = "models.toml"
 NOTE = "README.txt"
 SAFE_SUFFIX = ".safetensors"
 PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin")
+LONGEST_PARTIAL = 240
+"""Bytes of a name that has room for more around it, where 255 are the most."""
+
 MODEL_SUFFIXES = (SAFE_SUFFIX, *PICKLE_SUFFIXES)
 
 
@@ -58,6 +63,13 @@ def is_model_file(path: str | PurePosixPath) -> bool:
     """Whether the inference server lists it, as far as its name tells; hidden files it does not."""
     name = PurePosixPath(path).name
     return not name.startswith(".") and PurePosixPath(name).suffix in MODEL_SUFFIXES
+
+
+def partial_of(place: Path) -> Path:
+    """Where a file lies, hidden, while it is on its way to `place`; a name too long for more gets another."""
+    name = os.fsencode(place.name)
+    short = place.name if len(name) <= LONGEST_PARTIAL else hashlib.sha256(name).hexdigest()
+    return place.with_name(f".{short}.partial")
 
 
 def make_folders(root: Path, *, every_kind: bool = False) -> list[Path]:

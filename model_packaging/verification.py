@@ -31,6 +31,7 @@ __all__ = [
     "Verdict",
     "inspected",
     "verify_archive",
+    "verify_file",
     "verify_folder",
     "verify_keys",
 ]
@@ -68,10 +69,9 @@ class Limits:
 DEFAULTS = Limits()
 
 
-def verify_folder(root: Path, *, limits: Limits = DEFAULTS, is_whole: bool = True) -> Report:
+def verify_folder(root: Path, *, limits: Limits = DEFAULTS) -> Report:
     """Look at all of it; nothing is executed and nothing changes.
 
-    Not `is_whole`: files that join a set which is elsewhere, so no checkpoint need be among them.
     Raises `WrongPlace` if there is no such folder.
     """
     if not root.is_dir():
@@ -88,8 +88,16 @@ def verify_folder(root: Path, *, limits: Limits = DEFAULTS, is_whole: bool = Tru
         else:
             seen.add(path, place.stat().st_size)
             if is_model_file(path):
-                seen.judge(path, partial(_inspect_in_place, place))
-    return seen.report(limits, is_whole=is_whole)
+                seen.judge(path, partial(_inspect_in_place, place, place))
+    return seen.report(limits, is_whole=True)
+
+
+def verify_file(place: Path, path: str) -> Report:
+    """One file as it will lie at `path`, in a set which is elsewhere. Raises OSError where it is gone."""
+    seen = Seen()
+    seen.add(path, place.stat().st_size)
+    seen.judge(path, partial(_inspect_in_place, place, Path(path)))
+    return seen.report(DEFAULTS, is_whole=False)
 
 
 def verify_archive(archive: Path, *, limits: Limits = DEFAULTS) -> Report:
@@ -104,7 +112,8 @@ def verify_archive(archive: Path, *, limits: Limits = DEFAULTS) -> Report:
             seen.packed_size = archive.stat().st_size
             _stream(Archive(file), seen)
     except OSError as failed:
-        raise WrongPlace(f"{archive} cannot be read: {failed.strerror}; name a model.tar.gz") from failed
+        fix = "name a folder of models or a model.tar.gz"
+        raise WrongPlace(f"{archive} cannot be read: {failed.strerror}; {fix}") from failed
     except (Unreadable, Hostile) as broken:
         seen.findings.append(error("", broken.reason, str(broken)))
         return seen.report(limits, is_whole=False)
@@ -150,10 +159,10 @@ class Verdict:
     opinion: str
 
 
-def _inspect_in_place(place: Path) -> Verdict:
+def _inspect_in_place(place: Path, name: Path) -> Verdict:
     try:
         with place.open("rb") as file:
-            return inspected(file, place)
+            return inspected(file, name)
     except OSError as failed:
         raise Unreadable("unreadable", f"it cannot be read: {failed.strerror}") from failed
 

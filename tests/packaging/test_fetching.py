@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import json
+import resource
 import socket
 import ssl
 import threading
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from safetensors.numpy import save
 
+from infra.commands.models.fetch import system_client
 from model_packaging.errors import FetchRefused, WrongPlace
 from model_packaging.fetching import Limits, fetch, put_in_place, source_named, target_of
 from model_packaging.https_client import HttpsClient, Token, checked, public_address
@@ -66,6 +68,8 @@ class Services(BaseHTTPRequestHandler):
             self.answer(302, b"", Location="https://cdn.example.com/file.safetensors?signature=1")
         elif self.path == "/inside":
             self.answer(302, b"", Location="https://inside.example.com/")
+        elif self.path == "/page.safetensors":
+            self.answer(200, b"<!DOCTYPE html><title>Sign in</title>")
         elif self.path == "/loop":
             self.answer(302, b"", Location="/loop")
         elif span := self.headers["Range"]:
@@ -165,6 +169,26 @@ def test_a_download_cut_short_goes_on_where_it_stopped(client, seen, tmp_path):
     assert seen[-1][2]["Range"] == "bytes=1000-"
 
 
+def test_what_an_earlier_attempt_left_wrong_is_begun_anew(client, seen, tmp_path):
+    offer = source_named("hf:org/repo/x.safetensors").offer(client)
+    place = target_of(offer, tmp_path, kind=Kind.LORA)
+    place.parent.mkdir()
+    place.with_name(".x.safetensors.partial").write_bytes(bytes(len(BODY)))
+    assert fetch(client, offer, place).read_bytes() == BODY
+    assert "Range" not in seen[-1][2]
+
+
+def test_a_disk_that_is_full_is_not_called_a_broken_network(client, tmp_path):
+    offer = source_named("civitai:12").offer(client)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(WrongPlace, match=r"ink.safetensors.partial cannot be written: .*--folder"):
+            fetch(client, offer, target_of(offer, tmp_path, kind=Kind.LORA))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def test_another_file_than_promised_is_not_kept(client, tmp_path):
     source = source_named("https://cdn.example.com/x.safetensors", sha256="0" * 64)
     offer = source.offer(client)
@@ -237,11 +261,43 @@ def test_fetch_refuses_a_licence_that_the_team_forbids(typing, tmp_path, monkeyp
     assert not list(tmp_path.iterdir())
 
 
-def test_fetch_does_not_keep_in_its_place_what_verify_refuses(typing, tmp_path):
-    told = typing("hf:org/repo/x.safetensors", "--kind", "checkpoint", "--licence", "MIT", "--yes", "--json")
+def test_a_file_of_another_kind_waits_for_the_line_that_says_so(typing, seen, tmp_path):
+    line = ["hf:org/repo/x.safetensors", "--licence", "MIT", "--yes", "--json"]
+    told = typing(*line, "--kind", "checkpoint")
     assert told.status == 1
-    assert "it is a lora, not what Stable-diffusion/ holds" in told.json["reason"]
-    assert not (tmp_path / "Stable-diffusion/x.safetensors").exists()
+    assert told.json["reason"] == "it is a lora, not a checkpoint: run the same line with --kind lora"
+    assert not list((tmp_path / "Stable-diffusion").iterdir())
+    seen.clear()
+    assert typing(*line, "--kind", "lora").status == 0
+    assert (tmp_path / "Lora/x.safetensors").read_bytes() == BODY
+    assert [host for host, _, _ in seen] == ["huggingface.co"]
+
+
+def test_fetch_keeps_nothing_that_verify_refuses(typing, tmp_path):
+    told = typing("https://cdn.example.com/page.safetensors", "--kind", "lora", "--licence", "MIT", "--yes")
+    assert told.status == 1
+    assert "it is a web page, not a model" in told.err
+    assert not list((tmp_path / "Lora").iterdir())
+
+
+def test_fetch_takes_names_as_long_as_a_disk_takes_them(typing, tmp_path):
+    name = "n" * 243
+    assert typing("civitai:12", "--name", name, "--yes").status == 0
+    assert (tmp_path / f"Lora/{name}.safetensors").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("value", ["tok en", "tok\nX-Other: 1", "t\u00f6ken"])
+def test_a_token_that_is_none_is_refused_and_not_shown(value, monkeypatch, capsys):
+    monkeypatch.setenv("CIVITAI_TOKEN", value)
+    told = typed(capsys, "models", "fetch", "civitai:12", "--yes")
+    assert told.status == 1
+    assert "CIVITAI_TOKEN holds more than one token's letters" in told.err
+    assert value not in told.err
+
+
+def test_a_token_may_have_blanks_around_it(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", " tok\n")
+    assert [token.value for token in system_client().tokens] == ["tok"]
 
 
 @pytest.mark.parametrize(

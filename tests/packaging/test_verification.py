@@ -9,7 +9,14 @@ import pytest
 
 from model_packaging.errors import WrongPlace
 from model_packaging.layout import FOLDERS, NOTE, make_folders
-from model_packaging.verification import Limits, Report, verify_archive, verify_folder, verify_keys
+from model_packaging.verification import (
+    Limits,
+    Report,
+    verify_archive,
+    verify_file,
+    verify_folder,
+    verify_keys,
+)
 from tests.packaging.sparse_models import LORA_XL, SD1, SD1_UNET, SDXL, under, write
 
 torch = pytest.importorskip("torch")
@@ -178,7 +185,16 @@ def test_no_checkpoint_is_told_unless_the_set_is_elsewhere(tmp_path: Path):
     write(tmp_path / "Lora/ink.safetensors", LORA_XL)
 
     assert ("error", "", "no-checkpoint") in found(verify_folder(tmp_path))
-    assert verify_folder(tmp_path, is_whole=False).ok
+    assert verify_file(tmp_path / "Lora/ink.safetensors", "Lora/ink.safetensors").ok
+
+
+def test_one_file_is_judged_by_the_name_it_will_have(tmp_path: Path):
+    place = write(tmp_path / "fetched.partial", LORA_XL)
+
+    assert verify_file(place, "Lora/ink.safetensors").findings == ()
+    assert ("error", "VAE/ink.safetensors", "wrong-folder") in found(
+        verify_file(place, "VAE/ink.safetensors")
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
 """Refuse before moving: what `verify` calls an error is never packed nor sent."""
 
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,17 +29,10 @@ def check_archive(archive: Path, *, quiet: bool) -> None:
 
 
 def check_file(file: Path, path: str, *, quiet: bool) -> None:
-    """One file, judged as it will lie at `path`: a hard link stands there for it. Raises `NotVerified`."""
-    from model_packaging.verification import verify_folder  # noqa: PLC0415  only moving needs it
+    """One file, judged as it will lie at `path`. Raises `NotVerified`."""
+    from model_packaging.verification import verify_file  # noqa: PLC0415  only moving needs it
 
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".checked-") as folder:
-        place = Path(folder, path)
-        place.parent.mkdir(parents=True)
-        try:
-            place.hardlink_to(file)
-        except OSError:
-            shutil.copyfile(file, place)
-        _judge(verify_folder(Path(folder), is_whole=False), quiet=quiet)
+    _judge(verify_file(file, path), quiet=quiet)
 
 
 def _judge(report: "Report", *, quiet: bool) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from bot import config
 from infra.commands.models.add import KINDS
 from infra.commands.models.asking import confirm, licence_of
-from infra.commands.models.checking import check_file
+from infra.commands.models.checking import NotVerified, check_file
 from infra.commands.models.meter import Meter, size_words
 from model_packaging.errors import FetchRefused
 from model_packaging.fetching import (
@@ -19,6 +19,7 @@ from model_packaging.fetching import (
     Limits,
     Offer,
     fetch,
+    keep_for_its_kind,
     put_in_place,
     source_named,
     target_of,
@@ -50,15 +51,16 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def system_client() -> HttpsClient:
-    """The real network, with the tokens of the environment."""
-    environment = os.environ  # noqa: TID251  where both services' own tools look for their tokens
-    return HttpsClient(
-        tokens=tuple(
-            Token(host=host, value=environment[name])
-            for name, host in TOKENS.items()
-            if environment.get(name)
-        )
-    )
+    """The real network, with the tokens of the environment. Raises `FetchRefused`."""
+    return HttpsClient(tokens=tuple(token for name, host in TOKENS.items() for token in _token(name, host)))
+
+
+def _token(name: str, host: str) -> tuple[Token, ...]:
+    """None where the variable is empty; it is never shown, for it is a secret."""
+    value = os.environ.get(name, "").strip()  # noqa: TID251  where both services' own tools look for it
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise FetchRefused("bad_token", f"{name} holds more than one token's letters; copy the token again")
+    return (Token(host=host, value=value),) if value else ()
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -67,9 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     offer = source_named(arguments.source, sha256=arguments.sha256).offer(client)
     kind = Kind(arguments.kind) if arguments.kind else offer.kind
     if kind is None:
-        raise FetchRefused(
-            "kind", f"nobody says what {offer.file_name} is; give --kind, one of {', '.join(KINDS)}"
-        )
+        what = offer.file_name or offer.source
+        raise FetchRefused("kind", f"nobody says what {what} is; give --kind, one of {', '.join(KINDS)}")
     place = target_of(offer, arguments.folder, kind=kind, name=arguments.name)
     licence = _licence(arguments, offer)
     size = "unknown size" if offer.size is None else size_words(offer.size)
@@ -79,10 +80,20 @@ def run(arguments: argparse.Namespace) -> int:
     partial = fetch(client, offer, place, limits=limits, on_progress=meter.show)
     meter.end()
     path = place.relative_to(arguments.folder).as_posix()
-    check_file(partial, path, quiet=arguments.json)
+    keep_for_its_kind(partial, place, kind)
+    _judge(partial, path, quiet=arguments.json)
     put_in_place(partial, place)
     add_notes(arguments.folder, path, {"licence": licence.name, "trigger_words": offer.trigger_words})
     return _tell(arguments, offer, path)
+
+
+def _judge(partial: Path, path: str, *, quiet: bool) -> None:
+    """What verify refuses is not kept. Raises `NotVerified`."""
+    try:
+        check_file(partial, path, quiet=quiet)
+    except NotVerified:
+        partial.unlink()
+        raise
 
 
 def _licence(arguments: argparse.Namespace, offer: Offer) -> Licence:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from infra.commands.models import cloud
 from infra.commands.models.meter import size_words
+from model_packaging.errors import WrongPlace
+from model_packaging.layout import is_model_file
 from model_packaging.prefix_verification import verify_prefix
 from model_packaging.verification import Limits, Report, verify_archive, verify_folder
 
@@ -56,6 +58,10 @@ def _look(arguments: argparse.Namespace, limits: Limits) -> Report:
     if arguments.place.startswith("s3://"):
         return verify_prefix(cloud.open_store(arguments, arguments.place), limits=limits)
     place = Path(arguments.place)
+    if place.is_file() and is_model_file(place.name):
+        raise WrongPlace(
+            f"{place} is one model file; imagine models inspect it, or verify the folder around it"
+        )
     return (verify_folder if place.is_dir() else verify_archive)(place, limits=limits)
 
 
