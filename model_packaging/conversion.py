@@ -14,6 +14,7 @@ from typing import Any
 import model_packaging
 from model_packaging.errors import NotConvertible, Unreadable, WrongPlace
 from model_packaging.hashes import OnProgress, hash_file, unheard
+from model_packaging.inspection import check_plain
 from model_packaging.layout import SAFE_SUFFIX
 from model_packaging.safetensors_header import read_header
 from model_packaging.safetensors_writer import written_at_once
@@ -78,6 +79,7 @@ def convert(
 def _read(source: Path) -> TorchFile:
     if source.suffix == SAFE_SUFFIX:
         raise NotConvertible(f"{source.name} is called safetensors already")
+    check_plain(source)
     try:
         with source.open("rb") as file:
             found = read_torch_file(file)

@@ -52,11 +52,18 @@ def inspect_file(path: Path) -> Inspection:
 
     Raises `Unreadable` (with `BadHeader`) or `Hostile`.
     """
+    check_plain(path)
     try:
         with path.open("rb") as file:
             return inspect_open(file, path)
     except OSError as error:
         raise Unreadable("unreadable", f"{path} cannot be read: {error.strerror}") from error
+
+
+def check_plain(path: Path) -> None:
+    """A pipe or a device might never end. Raises `Unreadable`."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise Unreadable("special", f"{path} is no plain file; name a model file")
 
 
 def inspect_open(file: BinaryIO, path: Path) -> Inspection:

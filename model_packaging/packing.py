@@ -103,15 +103,15 @@ def annotated(file: ModelFile, notes: Notes, before: Catalogue | None) -> ModelF
 def pack_tree(folder: Folder, place: Path, on_progress: OnProgress = unheard) -> Catalogue:
     """A tree for an uncompressed S3 prefix: hard links and `catalogue.json`, no second copy of anything.
 
-    Raises `WrongPlace` when `place` has something in it or lies on another disk.
+    Raises `WrongPlace` when `place` has something in it, lies inside the folder or on another disk.
     """
+    if place.resolve().is_relative_to(folder.root.resolve()):
+        raise WrongPlace(f"{place} lies inside {folder.root}; name a folder beside it")
     if place.exists() and any(place.iterdir()):
         raise WrongPlace(f"{place} is not empty; name a folder that does not exist yet")
     catalogue = make_catalogue(folder, on_progress)
     for file in folder.contents.files:
-        target = place / file.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _link(file.place, target)
+        _link(file.place, place / file.path)
     (place / CATALOGUE).write_bytes(to_json(catalogue))
     return catalogue
 
@@ -251,6 +251,7 @@ def _folders(contents: Contents) -> list[str]:
 
 def _link(place: Path, target: Path) -> None:
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         os.link(place, target, follow_symlinks=False)
     except OSError as error:
         raise WrongPlace(

@@ -152,7 +152,8 @@ def read_pickle(source: io.BytesIO) -> Pickled:
             if count > MOST_OPCODES:
                 raise Hostile("too-long", f"the pickle has more than {MOST_OPCODES:,} instructions")
     except (ValueError, IndexError, TypeError, AttributeError, OverflowError, KeyError) as error:
-        raise Unreadable("broken-pickle", f"the pickle is broken: {error}") from error
+        what = "it recalls what it never stored" if isinstance(error, KeyError) else error
+        raise Unreadable("broken-pickle", f"the pickle is broken: {what}; download it again") from error
     return Pickled(
         root=machine.result(),
         end=source.tell(),

@@ -110,6 +110,8 @@ def read_torch_file(file: BinaryIO) -> TorchFile:
     """Raises `Unreadable` or `Hostile`, both with what and where. `file` can seek."""
     file.seek(0)
     start = file.read(512)
+    if not start:
+        raise Unreadable("empty", "the file is empty; download it again")
     refuse_stand_in(start)
     return _read_zip(file) if is_zip(start) else _read_legacy(file, start)
 

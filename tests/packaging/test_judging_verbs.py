@@ -1,6 +1,7 @@
 """`imagine models init, inspect, verify, convert` as typed: what they print and their exit status."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,38 @@ def test_inspect_says_when_there_is_nothing_to_look_at(
 
     assert main(["models", "inspect", str(tmp_path / name)]) == 1
     assert "imagine models inspect:" in capsys.readouterr().err
+
+
+def test_inspect_and_convert_wait_for_no_pipe(root: Path, capsys: pytest.CaptureFixture[str]):
+    for name in ("pipe.safetensors", "pipe.ckpt"):
+        os.mkfifo(root / "Lora" / name)
+
+    told = typed(capsys, "models", "inspect", root)
+    assert told.status == 1
+    assert "pipe.ckpt is no plain file" in told.out
+    assert "SDXL" in told.out
+    assert "is no plain file" in typed(capsys, "models", "convert", root / "Lora/pipe.ckpt").err
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(b"", "the file is empty; download it again"), (b"h\x05.", "it recalls what it never stored")],
+)
+def test_a_pickle_that_is_none_is_told_plainly(
+    content: bytes, what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    place = tmp_path / "old.pt"
+    place.write_bytes(content)
+
+    assert what in typed(capsys, "models", "inspect", place).err
+
+
+def test_verify_of_one_model_file_says_what_to_name(root: Path, capsys: pytest.CaptureFixture[str]):
+    told = typed(capsys, "models", "verify", root / "Lora/ink.safetensors")
+
+    assert told.status == 1
+    assert "is one model file; imagine models inspect it, or verify the folder" in told.err
+    assert "name a folder of models or a model.tar.gz" in typed(capsys, "models", "verify", root / "x").err
 
 
 def test_verify_ends_well_for_a_good_folder(root: Path, capsys: pytest.CaptureFixture[str]):

@@ -243,6 +243,24 @@ def test_pack_makes_a_tree_for_a_prefix_and_keeps_it(folder, tmp_path, capsys):
     assert "is not empty; name a folder that does not exist yet" in again.err
 
 
+def test_pack_makes_no_tree_where_it_would_spoil_the_folder(folder, tmp_path, capsys):
+    inside = typed(capsys, "models", "pack", folder, "-o", folder / "tree")
+    assert inside.status == 1
+    assert f"lies inside {folder}; name a folder beside it" in inside.err
+    (tmp_path / "file").touch()
+    below = typed(capsys, "models", "pack", folder, "-o", tmp_path / "file/tree")
+    assert below.status == 1
+    assert "cannot be a hard link" in below.err
+    assert typed(capsys, "models", "verify", folder).status == 0
+
+
+def test_pack_says_when_its_catalogue_cannot_be_written(folder, capsys):
+    (folder / "catalogue.json").mkdir()
+    told = typed(capsys, "models", "pack", folder)
+    assert (told.status, told.out) == (1, "")
+    assert "catalogue.json cannot be written; name a place with -o" in told.err
+
+
 def test_pack_and_upload_hash_anew_when_told_to(account, folder, capsys):
     typed(capsys, "models", "pack", folder)
     written = (folder / "catalogue.json").read_text()

@@ -187,6 +187,13 @@ def test_download_overwrites_nothing_of_another_content(account, first, tmp_path
     assert "has other content than the release; move it away" in told.err
 
 
+def test_what_a_disk_refuses_is_one_line_with_the_place(account, first, tmp_path, capsys):
+    (tmp_path / "copy/catalogue.json").mkdir(parents=True)
+    told = typed(capsys, "models", "download", first, tmp_path / "copy", *account.where)
+    assert told.status == 1
+    assert told.err.startswith(f"imagine models download: {tmp_path / 'copy/catalogue.json'}: Is a directory")
+
+
 # small changes
 
 

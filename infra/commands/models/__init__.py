@@ -59,8 +59,17 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return chosen(arguments)
     except PackagingError as failed:
-        if getattr(arguments, "json", False):
-            print(json.dumps({"outcome": "failed", "reason": str(failed)}))
-        else:
-            print(f"imagine models {arguments.verb}: {failed}", file=sys.stderr)
-        return 1
+        return _told(arguments, str(failed))
+    except BrokenPipeError:
+        raise
+    except OSError as failed:
+        where = failed.filename or "this machine"
+        return _told(arguments, f"{where}: {failed.strerror or failed}; look at the disk and its rights")
+
+
+def _told(arguments: argparse.Namespace, reason: str) -> int:
+    if getattr(arguments, "json", False):
+        print(json.dumps({"outcome": "failed", "reason": reason}))
+    else:
+        print(f"imagine models {arguments.verb}: {reason}", file=sys.stderr)
+    return 1

@@ -8,6 +8,9 @@ from pathlib import Path
 from infra.commands.models.checking import check_folder
 from infra.commands.models.meter import Meter, size_words
 from model_packaging.catalogue import Catalogue
+from model_packaging.errors import WrongPlace
+from model_packaging.layout import CATALOGUE
+from model_packaging.member_names import printable
 from model_packaging.packing import make_catalogue, pack_archive, pack_tree, read_folder, write_catalogue
 
 ARCHIVE = "model.tar.gz"
@@ -48,20 +51,27 @@ def run(arguments: argparse.Namespace) -> int:
 def _pack(arguments: argparse.Namespace, meter: Meter) -> Catalogue:
     folder = read_folder(arguments.folder, rehash=arguments.rehash)
     for path in folder.contents.left_out if not arguments.json else ():
-        print(f"left out: {path}", file=sys.stderr)
+        print(f"left out: {printable(path)}", file=sys.stderr)
     if arguments.format == "archive":
-        place = arguments.out or Path(ARCHIVE)
-        catalogue = pack_archive(folder, place, small=arguments.small, on_progress=meter.show)
+        catalogue = pack_archive(
+            folder, arguments.out or Path(ARCHIVE), small=arguments.small, on_progress=meter.show
+        )
     elif arguments.out is not None:
         catalogue = pack_tree(folder, arguments.out, meter.show)
     else:
         catalogue = make_catalogue(folder, meter.show)
-    write_catalogue(arguments.folder, catalogue)
+    if not write_catalogue(arguments.folder, catalogue) and out_of(arguments) is None:
+        raise WrongPlace(f"{arguments.folder / CATALOGUE} cannot be written; name a place with -o")
     return catalogue
 
 
+def out_of(arguments: argparse.Namespace) -> Path | None:
+    """What is written beside the folder's own catalogue."""
+    return arguments.out or (Path(ARCHIVE) if arguments.format == "archive" else None)
+
+
 def _tell(arguments: argparse.Namespace, catalogue: Catalogue) -> int:
-    out = arguments.out or (Path(ARCHIVE) if arguments.format == "archive" else None)
+    out = out_of(arguments)
     if arguments.json:
         files = {path: file.sha256 for path, file in catalogue.files.items()}
         written = str(out) if out else None
@@ -69,5 +79,5 @@ def _tell(arguments: argparse.Namespace, catalogue: Catalogue) -> int:
         return 0
     for path, file in catalogue.files.items():
         print(f"{file.hash}  {size_words(file.size):>10}  {path}")
-    print(out or f"{arguments.folder / 'catalogue.json'} is written; upload the folder as it is")
+    print(out or f"{arguments.folder / CATALOGUE} is written; upload the folder as it is")
     return 0
