@@ -16,10 +16,10 @@ demo: $(VENV)/$(if $(MODEL),diffusers,demo).stamp ## draw in a local Slack page,
 	@$(BIN)/imagine demo --port $(PORT) $(if $(RELOAD),--reload) $(if $(MODEL),--model "$(MODEL)")
 
 test: $(VENV)/test.stamp browser-deps ## run the tests, all but the slow ones
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 slow: $(VENV)/test.stamp ## run the slow tests: zips, the template, trainings, what is killed at every call
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 quick: $(VENV)/test.stamp lint types imports unit ## lint, types, import contracts and unit tests, within a minute
 
@@ -34,7 +34,7 @@ types: $(VENV)/test.stamp
 imports: $(VENV)/test.stamp
 	@$(BIN)/lint-imports --no-logo >/dev/null 2>&1 || $(BIN)/lint-imports --no-logo
 
-gates: .venv-gates/gates.stamp ## look at serverless.yml as CloudFormation gets it: cfn-lint, checkov, IAM actions
+gates: .venv-gates/gates.stamp node_modules/.package-lock.json ## look at serverless.yml as CloudFormation gets it: cfn-lint, checkov, IAM actions
 	@.venv-gates/bin/python -m infra.template_gates
 
 rehearse: $(VENV)/test.stamp .venv-rehearsal/rehearsal.stamp node_modules/.package-lock.json ## deploy the service on this machine and drive it (docs/rehearsal.md)
@@ -100,9 +100,10 @@ $(VENV)/test.stamp: requirements/test.txt requirements/torch.txt $(VENV)/demo.st
 	@sh .ci/install-torch $(BIN)/python
 	@touch $@
 
+# not compiled: most of these files are never imported, and compiling them all takes longer than the gates
 .venv-gates/gates.stamp: requirements/gates.txt
 	@$(PYTHON) -m venv .venv-gates
-	@.venv-gates/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/gates.txt
+	@.venv-gates/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/gates.txt
 	@touch $@
 
 .venv-rehearsal/rehearsal.stamp: requirements/rehearsal.txt $(VENV)/demo.stamp

@@ -9,7 +9,15 @@ from pathlib import Path
 from infra.deployer_policy import Part, Scope, statements_of
 from infra.template_gates import actions, linters, waivers
 from infra.template_gates.findings import Finding, complaints
-from infra.template_gates.packaging import DEV, PROD, CannotPackage, Template, package, template_in
+from infra.template_gates.packaging import (
+    DEV,
+    PROD,
+    CannotPackage,
+    Template,
+    package,
+    pinned_osls,
+    template_in,
+)
 from infra.template_gates.reference import Reference
 
 STAGES = (DEV, PROD)
@@ -20,7 +28,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folders = [Path(name) / variant.stage for variant in STAGES]
         try:
-            templates = [package(variant, folder) for variant, folder in zip(STAGES, folders, strict=True)]
+            pinned_osls()  # before two want to install it
+            with ThreadPoolExecutor() as pool:
+                templates = list(pool.map(package, STAGES, folders))
         except CannotPackage as cannot:
             print(cannot, file=sys.stderr)
             return 1

@@ -57,8 +57,14 @@ PROD = Variant(
 
 
 def pinned_osls() -> Path:
-    """The tool as package-lock.json pins it, installed once for each lock file. Raises CannotPackage."""
+    """The tool as package-lock.json pins it: make's own, or installed once for each lock file.
+
+    Raises CannotPackage.
+    """
     lock = ROOT / "package-lock.json"
+    installed = ROOT / "node_modules" / ".package-lock.json"
+    if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
+        return ROOT / "node_modules" / ".bin" / "osls"
     home = ROOT / "build" / f"osls-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
     if not (home / "complete").exists():
         _install(home)
