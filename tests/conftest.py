@@ -1,6 +1,7 @@
 """Rules for every test: no network beyond loopback, no settings from outside, no silent skip."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,6 +13,19 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 # The gate judges one change: it takes the same examples every time. Every other run looks for new ones.
 settings.register_profile("gate", settings.get_profile("untimed"), derandomize=True)
 settings.load_profile("gate" if os.environ.get("IMAGINE_NO_SKIPS") else "untimed")
+
+
+UNIT = Path(__file__).parent / "unit"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Workers get the quick files of tests/unit last, so that none waits long for another at the end.
+
+    Within a file the order stays random; by their names, files of different folders run beside each other.
+    """
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: (item.path.is_relative_to(UNIT), item.path.name, item.path))
 
 
 def pytest_runtest_setup() -> None:
