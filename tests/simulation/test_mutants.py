@@ -16,6 +16,7 @@ from tests.simulation.faults import Plan
 from tests.simulation.schedules import STORIES, broken, play, random_world, single_faults
 from tests.simulation.world import TIMES, World
 
+pytestmark = pytest.mark.slow
 BUDGET = 400
 
 

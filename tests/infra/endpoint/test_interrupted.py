@@ -1,6 +1,6 @@
 """Killed at any call, the same line again does the rest; nothing is raised that does not end by itself."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import count
 from typing import Any
@@ -34,14 +34,26 @@ def kept() -> Iterator[Account]:
 Act = Callable[[], object]
 
 
-def everywhere(account: Account, act: Act, *, before: Act) -> Iterator[str]:
-    """`act` is killed at each moment at which that leaves something of its own; after which call it was."""
+MOMENTS = pytest.mark.parametrize(
+    "every",
+    [pytest.param(1, marks=pytest.mark.slow, id="every moment"), pytest.param(6, id="a sixth of them")],
+)
+
+
+def everywhere(
+    account: Account, act: Act, *, before: Act, every: int, through: Iterable[str] = ()
+) -> Iterator[str]:
+    """`act` is killed at the moments at which that leaves something of its own; after which call it was.
+
+    At each of them for `every` 1, at each sixth for 6. Those after the calls in `through` are among them all.
+    """
     before()
     account.calls.clear()
     act()
     numbers = moments(account.calls)
     assert len(numbers) > 4
-    for number in numbers:
+    assert set(through) <= {account.calls[number] for number in numbers}
+    for number in numbers[::every]:
         before()
         assert account.interrupted(number, act)
         yield account.calls[-1]
@@ -60,16 +72,17 @@ def gone(account: Account) -> None:
         account["logs"].delete_log_group(logGroupName=account.place.log_group)
 
 
-def test_apply_killed_at_any_call_is_finished_by_the_next(kept: Account):
+@MOMENTS
+def test_apply_killed_at_any_call_is_finished_by_the_next(kept: Account, every: int):
     gone(kept)
     kept.apply()
     wanted = settled(kept)
     seen = []
-    for call in everywhere(kept, kept.apply, before=lambda: gone(kept)):
+    through = {"iam.CreateRole", "sagemaker.CreateEndpoint", "cloudwatch.PutMetricAlarm"}
+    for call in everywhere(kept, kept.apply, before=lambda: gone(kept), every=every, through=through):
         seen.append(call)
         kept.apply()
         assert settled(kept) == wanted, seen
-    assert {"iam.CreateRole", "sagemaker.CreateEndpoint", "cloudwatch.PutMetricAlarm"} <= set(seen)
 
 
 def awake(account: Account) -> None:
@@ -100,43 +113,47 @@ def updating(account: Account, goal: Wanted, prove: Callable[[], None] = proven)
     return lambda: update(goal, account, waits=account.waits, prove=prove)
 
 
-def test_update_killed_at_any_call_is_finished_by_the_next(kept: Account):
+@MOMENTS
+def test_update_killed_at_any_call_is_finished_by_the_next(kept: Account, every: int):
     goal = kept.goal(concurrency=2)
     seen = []
-    for call in everywhere(kept, updating(kept, goal), before=lambda: awake(kept)):
+    through = {"sagemaker.UpdateEndpoint", "sagemaker.DeleteEndpointConfig"}
+    act = updating(kept, goal)
+    for call in everywhere(kept, act, before=lambda: awake(kept), every=every, through=through):
         seen.append(call)
         updating(kept, goal)()
         state = settled(kept)
         assert state["endpoint"] == (goal.config_name, "InService"), seen
         assert (state["configs"], state["models"]) == ([goal.config_name], [goal.model_name])
         assert {step.action for step in plan(goal, kept)} == {Action.KEEP}
-    assert {"sagemaker.UpdateEndpoint", "sagemaker.DeleteEndpointConfig"} <= set(seen)
 
 
-def test_update_killed_at_any_call_still_goes_back_where_the_next_draws_nothing(kept: Account):
+@MOMENTS
+def test_update_killed_at_any_call_still_goes_back_where_the_next_draws_nothing(kept: Account, every: int):
     former, goal = kept.goal(), kept.goal(concurrency=2)
 
     def failing() -> None:
         with pytest.raises(SelfTestFailed, match="again, as before"):
             updating(kept, goal, refuse)()
 
-    for call in everywhere(kept, failing, before=lambda: awake(kept)):
+    for call in everywhere(kept, failing, before=lambda: awake(kept), every=every):
         failing()
         assert settled(kept)["endpoint"] == (former.config_name, "InService"), call
     kept.apply(former)
     assert {step.action for step in plan(former, kept)} == {Action.KEEP}
 
 
-def test_delete_killed_at_any_call_is_finished_by_the_next(kept: Account):
+@MOMENTS
+def test_delete_killed_at_any_call_is_finished_by_the_next(kept: Account, every: int):
     def deleting() -> None:
         delete(kept.place, kept, waits=kept.waits)
 
     seen = []
-    for call in everywhere(kept, deleting, before=kept.apply):
+    through = {"sagemaker.DeleteEndpoint", "cloudwatch.DeleteAlarms", "iam.DeleteRole"}
+    for call in everywhere(kept, deleting, before=kept.apply, every=every, through=through):
         seen.append(call)
         deleting()
         assert list(removals(kept.place, kept)) == [], seen
-    assert {"sagemaker.DeleteEndpoint", "cloudwatch.DeleteAlarms", "iam.DeleteRole"} <= set(seen)
 
 
 def asleep(account: Account) -> EndpointControl:
@@ -185,7 +202,7 @@ STEERING: dict[str, Callable[[Account, EndpointControl], object]] = {
 
 
 @pytest.mark.parametrize("name", STEERING)
-@pytest.mark.parametrize("before", [asleep, warm, in_office_hours])
+@pytest.mark.parametrize("before", [asleep, pytest.param(warm, marks=pytest.mark.slow), in_office_hours])
 def test_steering_killed_at_any_call_leaves_nothing_raised_for_ever(
     kept: Account, name: str, before: Callable[[Account], EndpointControl]
 ):
