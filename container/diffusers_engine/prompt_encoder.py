@@ -16,11 +16,8 @@ from typing import Any
 import torch
 
 from container.diffusers_engine.loaded_model import Architecture, Embeddings, LoadedModel
+from container.prompt_length import CHUNK, MAX_CHUNKS, length_notes
 from container.prompt_weights import Piece, parse_weights
-
-CHUNK = 75
-MAX_CHUNKS = 8
-"""600 tokens; what follows is left out."""
 
 _START, _END, _COMMA = 49_406, 49_407, 267
 _COMMA_WITHIN = 20
@@ -92,13 +89,13 @@ class PromptEncoder:
         assert encoded.pooled is not None
         return Conditioning(states=torch.zeros_like(encoded.states), pooled=torch.zeros_like(encoded.pooled))
 
-    def notes(self, prompt: str) -> tuple[str, ...]:
-        """Plain sentences about what in a prompt has no effect."""
+    def notes(self, prompt: str, *, name: str = "prompt") -> tuple[str, ...]:
+        """Plain sentences about what in a prompt has no effect, and about its length."""
         found = dict.fromkeys(
             self._unusable[word[0].lower()] for word in _words_pattern(self._unusable).finditer(prompt)
         )
-        too_long = len(self._chunks(prompt)) > MAX_CHUNKS
-        return (*found, *([f"only the first {MAX_CHUNKS * CHUNK} tokens had an effect"] * too_long))
+        chunks = self._chunks(prompt)
+        return (*found, *length_notes(name, tokens=sum(map(len, chunks)), chunks=len(chunks)))
 
     def _chunks(self, prompt: str) -> list[_Chunk]:
         sections = [

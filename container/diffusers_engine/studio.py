@@ -219,9 +219,10 @@ class Studio:
         return drawings
 
     def _notes(self, request: DrawRequest, texts: _Texts) -> tuple[str, ...]:
-        """Each once: what a request asks for that has no effect."""
+        """Each once: what a request asks for that has no effect, and prompts of more than one chunk."""
         notes = [*texts.wanted.notes, *texts.unwanted.notes, *self._lora_notes]
-        notes += [*self._encoder.notes(texts.wanted.words), *self._encoder.notes(texts.unwanted.words)]
+        notes += self._encoder.notes(texts.wanted.words)
+        notes += self._encoder.notes(texts.unwanted.words, name="negative prompt")
         if texts.unwanted.loras:
             notes.append("a LoRA in the negative prompt has no effect: name it in the prompt")
         if request.eta is not None and SAMPLERS[request.sampler_name].eta is None:

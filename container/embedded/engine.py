@@ -98,7 +98,11 @@ class EmbeddedEngine:
             ),
             seeds=seeds,
             subseeds=subseeds,
-            notes=_notes(extra_networks),
+            notes=(
+                *_notes(extra_networks),
+                *loaded.encoder.notes(prompt),
+                *loaded.encoder.notes(negative_prompt, name="negative prompt"),
+            ),
             unknown_words=self.unknown_words(request.prompt),
         )
 

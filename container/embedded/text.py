@@ -7,12 +7,10 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from container.embedded.networks import Networks
-from container.embedded.tokenizer import CHUNK, END, START, clip_tokenizer
+from container.embedded.tokenizer import END, START, clip_tokenizer
 from container.graphs import Array
+from container.prompt_length import CHUNK, MAX_CHUNKS, length_notes
 from container.prompt_weights import Piece, parse_weights
-
-MAX_CHUNKS = 8
-"""600 tokens; what follows is left out."""
 
 
 class PromptEncoder:
@@ -28,8 +26,7 @@ class PromptEncoder:
 
     def encode(self, prompt: str, *, chunks: int = 1) -> Array:
         """Hidden states (1, 77 * n, width), n being the prompt's chunks or `chunks` if that is more."""
-        rows = [chunk for section in parse_weights(prompt) for chunk in self._chunks(section)][:MAX_CHUNKS]
-        rows = rows or [([], [])]
+        rows = self._rows(prompt)[:MAX_CHUNKS] or [([], [])]
         rows += [([], [])] * (chunks - len(rows))
         tokens = np.array([[START, *ids, *[END] * (CHUNK + 1 - len(ids))] for ids, _ in rows], dtype=np.int64)
         weights = np.array([[1, *w, *[1] * (CHUNK + 1 - len(w))] for _, w in rows], dtype=np.float32)
@@ -43,6 +40,14 @@ class PromptEncoder:
         if positive.shape[1] == negative.shape[1]:
             return positive, negative
         return self.encode(prompt, chunks=length), self.encode(negative_prompt, chunks=length)
+
+    def notes(self, prompt: str, *, name: str = "prompt") -> tuple[str, ...]:
+        """A plain sentence about a prompt of more than one chunk."""
+        rows = self._rows(prompt)
+        return length_notes(name, tokens=sum(len(ids) for ids, _ in rows), chunks=len(rows))
+
+    def _rows(self, prompt: str) -> list[tuple[list[int], list[float]]]:
+        return [chunk for section in parse_weights(prompt) for chunk in self._chunks(section)]
 
     def _chunks(self, section: tuple[Piece, ...]) -> list[tuple[list[int], list[float]]]:
         ids: list[int] = []

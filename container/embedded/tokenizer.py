@@ -11,9 +11,6 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 START, END = 49_406, 49_407
-CHUNK = 75
-"""Words of one chunk, in tokens, between its start and end marks."""
-
 _MERGES = Path(__file__).with_name("clip_merges.txt.gz")
 _PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 

@@ -153,6 +153,15 @@ def test_words_the_model_never_met_are_named_once(engine: EmbeddedEngine) -> Non
     assert drawing.notes == ("the demo model takes no extra networks; ignored x",)
 
 
+def test_a_prompt_longer_than_clip_reads_at_once_is_told_its_length(engine: EmbeddedEngine) -> None:
+    drawing = draw(engine, replace(APPLE, prompt="red apple " * 38, negative_prompt="red " * 601, steps=1))
+
+    assert drawing.notes == (
+        "the prompt has 76 tokens (words and parts of words): it was read in 2 parts of up to 75",
+        "only the first 600 tokens of the negative prompt had an effect",
+    )
+
+
 def test_known_words_are_not_reported(engine: EmbeddedEngine) -> None:
     assert engine.unknown_words("Two blue apples on a white background, 3d style") == ()
 

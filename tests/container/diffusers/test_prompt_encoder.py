@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from container.diffusers_engine.extra_networks import read_prompt
 from container.diffusers_engine.loaded_model import Embeddings, LoadedModel, LoraUse
-from container.diffusers_engine.prompt_encoder import MAX_CHUNKS, PromptEncoder
+from container.diffusers_engine.prompt_encoder import PromptEncoder
+from container.prompt_length import MAX_CHUNKS
 from container.serving.errors import BadRequest
 from tests.container.diffusers import checkpoints
 from tests.container.diffusers.given_models import opened
@@ -134,10 +135,18 @@ def test_a_chunk_ends_at_a_late_comma(encoder):
     assert torch.equal(states[:, 77:], encoder.encode("dog " * 10).states)
 
 
+def test_a_prompt_of_more_than_one_chunk_is_told_its_length(encoder):
+    assert encoder.notes("cat " * 75) == ()
+    assert encoder.notes("a cat BREAK a dog") == ()
+    assert encoder.notes("cat " * 76) == (
+        "the prompt has 76 tokens (words and parts of words): it was read in 2 parts of up to 75",
+    )
+
+
 def test_what_is_too_long_is_named(encoder):
     long = "cat " * (75 * MAX_CHUNKS)
-    assert encoder.notes(long) == ()
-    assert encoder.notes(f"{long} dog") == ("only the first 600 tokens had an effect",)
+    assert "it was read in 8 parts" in encoder.notes(long)[0]
+    assert encoder.notes(f"{long} dog") == ("only the first 600 tokens of the prompt had an effect",)
     assert encoder.encode(f"{long} dog").states.shape[1] == 77 * MAX_CHUNKS
 
 
