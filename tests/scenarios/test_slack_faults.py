@@ -124,14 +124,14 @@ def test_an_upload_that_slack_refuses_for_good_is_told_on_the_card(stack: Stack)
     assert stack.bot.gpu_time_used() == 0
 
 
-def test_a_token_that_is_refused_at_every_step_is_waited_for(stack: Stack):
+def test_a_token_that_is_refused_at_every_step_is_waited_for(looking: Stack):
     for method in set(CALLS) - {"upload"}:
-        stack.slack.faults.refuse(method, "token_revoked", times=2)
-    stack.imagine("a red fox")
+        looking.slack.faults.refuse(method, "token_revoked")
+    looking.imagine("a red fox")
 
-    check_delivered_once(stack)
-    assert stack.told() == [WAITS_FOR_SLACK]
-    assert len(stack.engine.asked) == 1
+    check_delivered_once(looking)
+    assert looking.told() == [WAITS_FOR_SLACK]
+    assert len(looking.engine.asked) == 1
 
 
 def test_somebody_deletes_the_card_while_it_is_drawn(stack: Stack):

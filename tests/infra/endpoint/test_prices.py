@@ -69,7 +69,7 @@ def test_every_line_is_looked_up_and_says_so(
     shown = capsys.readouterr().out
     assert "0 prices of instances in eu-west-1 and 9 of 9 others are in prices.json" in shown
     assert "$   0.30  models in S3, 10 GB (eu-west-1 prices of 2027-01-15, AWS's price list)" in shown
-    assert "$   1.10  alarms, 10 (eu-west-1 prices of 2027-01-15, AWS's price list)" in shown
+    assert "$   1.21  alarms, 11 (eu-west-1 prices of 2027-01-15, AWS's price list)" in shown
     assert "of ml.g6.xlarge (us-east-1 prices of 2026-08, our table; eu-west-1 may differ" in shown
     assert json.loads((tmp_path / "prices.json").read_text())["rates"] == LISTED
     asked = {
@@ -90,7 +90,7 @@ def test_what_the_list_does_not_have_stays_with_the_table(
     shown = capsys.readouterr().out
     assert "0 prices of instances in us-east-1 and 1 of 9 others are in prices.json" in shown
     assert "$   0.80  images in ECR, 4 GB (us-east-1 prices of 2027-01-15, AWS's price list)" in shown
-    assert "$   1.00  alarms, 10 (us-east-1 prices of 2026-08, our table)" in shown
+    assert "$   1.10  alarms, 11 (us-east-1 prices of 2026-08, our table)" in shown
 
 
 def test_chinas_yuan_are_refused_and_nothing_is_asked(
