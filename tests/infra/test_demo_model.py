@@ -88,7 +88,7 @@ def test_the_demos_inference_server_draws_with_the_checkpoint(tmp_path):
     inference = demo.recipes()[0]
     child = Child(inference, environment=demo.environment)
     try:
-        child.wait_ready(patience=100)
+        child.wait_ready(patience=280)
         body = answered(inference.ready_url.replace("/ping", "/invocations"), prompt="a red apple")
     finally:
         child.stop()
@@ -104,5 +104,5 @@ def answered(url: str, *, prompt: str) -> dict:
     payload = {"prompt": prompt, "width": 64, "height": 64, "steps": 12, "seed": 3}
     body = json.dumps({"task": "text-to-image", "txt2img_payload": payload}).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as reply:
+    with urllib.request.urlopen(request, timeout=280) as reply:
         return json.load(reply)
