@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.slack.clock import Clock
 from infra.local.slack.testing import LocalSlack
 from tests.scenarios.inference import Inference
 from tests.scenarios.mortality import Killed
@@ -28,11 +29,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def make_stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeStack]:
-    """Builds a stack that is not open yet; keywords go to the adapter set."""
+    """Builds a stack that is not open yet; keywords but Slack's `clock` go to the adapter set."""
     with ExitStack() as ending:
 
-        def make(**chosen: object) -> Stack:
-            slack = ending.enter_context(LocalSlack())
+        def make(*, clock: Clock | None = None, **chosen: object) -> Stack:
+            slack = ending.enter_context(LocalSlack(clock=clock))
             inference = Inference().start()
             ending.callback(inference.stop)
             bot = request.param(slack, endpoint_url=inference.url, home=tmp_path / "home", **chosen)

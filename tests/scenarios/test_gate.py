@@ -1,15 +1,17 @@
 """Requests that are not Slack's, or not whole, start nothing; Slack's own are answered in time."""
 
+import asyncio
 import time
+from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import httpx
 import pytest
 
+from infra.local.slack.clock import WallClock
 from infra.local.slack.delivery import sign
 from tests.scenarios.stack import YOU, Stack
 
-SLOW = 6.0
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -123,20 +125,52 @@ def test_a_guest_from_another_workspace_is_told_that_the_app_is_not_for_them(sta
     assert stack.bot.jobs() == []
 
 
-def test_the_ack_is_in_time_however_slow_slack_is_itself(stack: Stack):
-    stack.slack.faults.slow("chat.postMessage", seconds=SLOW, times=2)
+class HeldClock(WallClock):
+    """The wall clock, on which all sleep until `let_go`: Slack's slow answers, and its deadlines too."""
+
+    def __init__(self) -> None:
+        self._is_held = True
+
+    def let_go(self) -> None:
+        self._is_held = False
+
+    async def sleep(self, seconds: float) -> None:
+        while seconds > 0 and self._is_held:  # noqa: ASYNC110  it is let go by another thread
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def held() -> Iterator[HeldClock]:
+    """Slack's clock; whatever still sleeps on it wakes before the bot ends."""
+    clock = HeldClock()
+    yield clock
+    clock.let_go()
+
+
+@pytest.fixture
+def held_stack(make_stack, held: HeldClock) -> Stack:
+    made: Stack = make_stack(clock=held)
+    made.bot.open()
+    return made
+
+
+def test_the_ack_is_in_time_however_slow_slack_is_itself(held_stack: Stack, held: HeldClock):
+    held_stack.slack.faults.slow("chat.postMessage", seconds=1.0, times=2)
 
     for line in ("a red fox", "a blue fox", "info"):
-        assert stack.imagine(line).ms < SLOW * 1000, "acknowledged without waiting for Slack"
+        held_stack.imagine(line)  # acknowledged, though no post has been answered yet
+    held.let_go()
+    held_stack.until(lambda: len(held_stack.cards()) == 2)
 
 
-def test_a_full_size_picture_is_acked_in_time_and_comes_once_however_slow_its_upload_is(stack: Stack):
-    card = stack.draw("a red fox --n 2")
-    stack.slack.faults.slow("files.completeUploadExternal", seconds=SLOW)
+def test_a_full_size_picture_is_acked_in_time_and_comes_once_however_slow_its_upload_is(
+    held_stack: Stack, held: HeldClock
+):
+    card = held_stack.draw("a red fox --n 2")
+    held_stack.slack.faults.slow("files.completeUploadExternal", seconds=1.0)
     for _ in range(2):
-        delivered = stack.slack.click(card, "full_size")
-        assert delivered.ok
-        assert delivered.ms < SLOW * 1000
+        held_stack.press(card, "full_size")
+    held.let_go()
 
-    stack.until(lambda: len(stack.files(card)) == 2)
-    assert "Picture 1 is" in stack.told()[-1]
+    held_stack.until(lambda: len(held_stack.files(card)) == 2)
+    assert "Picture 1 is" in held_stack.told()[-1]
