@@ -98,6 +98,7 @@ class World:
         self.gpu = Gpu(self)
         self.hooks: list[tuple[str, Outcome]] = []
         self.results_seen: dict[str, Outcome] = {}
+        self.written: dict[str, Job] = {}
         self.changed: list[str] = []
         self._stalled = False
         self.accepted: list[str] = []
@@ -260,7 +261,8 @@ class World:
         return begins <= self.clock.now() - self.began < ends
 
     def watch(self, job: Job) -> None:
-        """A result, once written, never changes."""
+        """A result, once written, never changes. Here is every row as it was written last."""
+        self.written[job.id] = job
         if job.result is not None:
             seen = self.results_seen.setdefault(job.id, job.result.outcome)
             if seen is not job.result.outcome:
@@ -268,7 +270,7 @@ class World:
 
     def _is_settled(self) -> bool:
         waiting = any(not _is_sweep(action) for _, _, action in self.heap)
-        return not waiting and all(state_of(job) is State.AUDITED for job in self.rows())
+        return not waiting and all(state_of(job) is State.AUDITED for job in self.written.values())
 
 
 def _is_sweep(action: Callable[[], None]) -> bool:
@@ -282,7 +284,12 @@ class FaultyJobs:
         self._world = world
 
     def create(self, jobs: Sequence[Job], **rest: Any) -> None:
-        self._world.call("jobs.create", STORE, lambda: self._world.store.create(jobs, **rest))
+        def write() -> None:
+            self._world.store.create(jobs, **rest)
+            for job in jobs:
+                self._world.watch(job)
+
+        self._world.call("jobs.create", STORE, write)
 
     def transition(self, after: Job, **rest: Any) -> None:
         def write() -> None:
