@@ -262,7 +262,8 @@ MEANINGS: Mapping[str, str] = {
     "start.ami": "version of the machine's image that is asked for; empty leaves it to SageMaker",
     "start.provision_timeout": "seconds a machine of the types is looked for, 300 to 3600",
     "scaling.wake_minutes": "minutes a drawing waits until the first instance starts, 1 to 10",
-    "scaling.idle_minutes": "minutes without a drawing until the last one ends; 0 leaves it to the backlog",
+    "scaling.idle_minutes": "minutes without a drawing until the last one ends, 15 at most where several "
+    "may run; 0 leaves it to the backlog",
     "logs.days": "how long the container's log is kept",
     "role.arn": "a role of yours for SageMaker; empty makes one with the least rights",
     "role.path": "path of the roles that are made, the functions' too",

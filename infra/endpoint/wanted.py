@@ -15,6 +15,8 @@ from infra.endpoint.settings import EndpointSettings
 from infra.role_policies import Told, allow, rights, trust
 
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+QUIET_MINUTES = 15
+"""After which target tracking ends instances (Application Auto Scaling guide)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +114,13 @@ class Wanted:
 
     @property
     def tracking(self) -> Told:
-        """Target tracking on the backlog of each instance."""
+        """Target tracking on the backlog of each instance.
+
+        It ends instances after a quarter of an hour: too early for an only one that is to wait longer.
+        """
+        waits_longer = self.settings.max_instances == 1 and self.settings.idle_minutes > QUIET_MINUTES
         return {
+            **({"DisableScaleIn": True} if waits_longer else {}),
             "TargetValue": float(self.settings.backlog_target),
             "CustomizedMetricSpecification": {
                 "MetricName": "ApproximateBacklogSizePerInstance",

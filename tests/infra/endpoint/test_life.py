@@ -36,6 +36,16 @@ def test_status_is_live_and_takes_six_calls(account: Account):
     assert len(account.calls) == 6, account.calls
 
 
+@pytest.mark.parametrize(("idle", "quiet", "left"), [(10, 14, 0), (0, 25, 0), (60, 50, 1), (60, 70, 0)])
+def test_the_only_instance_ends_when_it_was_idle_for_as_long_as_is_set(
+    account: Account, idle: int, quiet: int, left: int
+):
+    account.apply(account.goal(idle_minutes=idle, max_instances=1))
+    account.stand.advance(60 * quiet)
+
+    assert status(account).desired == left
+
+
 def test_status_counts_the_days_instance_minutes(account: Account):
     account.apply()
     for minute in range(90):
