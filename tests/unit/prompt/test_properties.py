@@ -102,7 +102,7 @@ LINES = st.lists(st.one_of(FRAGMENTS, FRAGMENTS, st.text(st.characters(), max_si
 
 
 @given(st.one_of(ANY_TEXT, LINES))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @example("x" * 10_000)
 @example('"' * 10_000)
 @example(' "a' * 5_000)
@@ -126,7 +126,7 @@ def test_every_line_is_read_or_refused_with_a_reason(read, text):
 
 
 @given(LINES)
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_a_canonical_line_means_the_same_as_what_was_typed(read, text):
     outcome = read(text)
 
@@ -139,7 +139,7 @@ def test_a_canonical_line_means_the_same_as_what_was_typed(read, text):
 
 
 @given(LINES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_corrected_line_works(read, text):
     outcome = read(text)
 
@@ -178,7 +178,7 @@ REQUESTS = st.builds(
 
 
 @given(REQUESTS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_request_that_a_line_can_name_survives_being_written_as_one(read, request_):
     outcome = read(render(request_, Defaults()))
 
@@ -190,7 +190,7 @@ def test_every_request_that_a_line_can_name_survives_being_written_as_one(read, 
 
 
 @given(st.one_of(ANY_TEXT, LINES))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_tidying_twice_changes_nothing_more(text):
     assert tidy(tidy(text)) == tidy(text)
 
@@ -227,7 +227,7 @@ COMMAND_WORDS = st.lists(
 
 
 @given(st.one_of(ANY_TEXT, LINES, COMMAND_WORDS, COMMAND_WORDS))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_what_is_asked_back_can_be_answered_either_way(text):
     command = classify(text)
 

@@ -233,7 +233,7 @@ RELEASES = JSON | st.fixed_dictionaries(
 
 
 @given(RELEASES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_json_is_a_release_or_an_empty_one(content):
     release = read_release(content)
 
@@ -242,7 +242,7 @@ def test_any_json_is_a_release_or_an_empty_one(content):
 
 
 @given(RELEASES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_file_that_is_offered_can_be_named_in_a_line(content):
     offered = Catalogue().offering(read_release(content))
 
