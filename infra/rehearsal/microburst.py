@@ -41,9 +41,10 @@ class Wire:
         return cls(url=f"http://127.0.0.1:{free_port()}")
 
     def rules(self, rules: Sequence[Rule]) -> None:
-        """These from now on; nothing has fired yet."""
-        self._control("POST", "rules", [dict(rule) for rule in rules])
+        """These from now on; nothing has fired yet. What fires at once is not forgotten again."""
+        self.calm()
         self._control("DELETE", "fired")
+        self._control("POST", "rules", [dict(rule) for rule in rules])
 
     def calm(self) -> None:
         """No rule any more; what has fired is still told."""
