@@ -30,7 +30,7 @@ from infra.slack_manifest import manifest
 from tests.docs.markdown import ROOT, Page
 
 README = Page.at(ROOT / "README.md")
-PATIENCE = 90.0
+PATIENCE = 240.0
 
 
 def make_demo(folder: Path, command: str) -> None:
