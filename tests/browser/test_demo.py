@@ -213,6 +213,8 @@ def job_of(demo: Demo, card: Locator) -> str:
 
 
 def open_thread(page: Page, card: Locator) -> Locator:
+    """The card's picture is there first: as it comes, what stands below it moves away from under the pointer."""
+    expect(card.locator("img.print-image")).to_have_js_property("complete", True)
     card.get_by_test_id("open-thread").click()
     thread = page.get_by_test_id("thread")
     expect(thread.locator("[data-file-id] img").first).to_be_visible()

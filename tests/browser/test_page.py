@@ -351,6 +351,21 @@ def test_a_choice_survives_an_edit_of_its_message(room: Room, page: Page) -> Non
     expect(row(page, ts).locator("select")).to_have_value("4")
 
 
+def test_an_edit_during_a_press_does_not_lose_it(room: Room, page: Page) -> None:
+    ts = room.post(blocks=controls(PICK))
+    vary = row(page, ts).get_by_role("button", name="Vary")
+    room.call("chat.update", ts=ts, text="card", blocks=controls(PICK, VARY))
+    vary.hover()
+    page.mouse.down()
+    room.call("chat.update", ts=ts, text="card", blocks=controls(PICK, VARY, DELETE))
+    after = room.post("after the edit")
+    expect(row(page, after)).to_be_visible()
+    with page.expect_request("**/page/action") as sent:
+        page.mouse.up()
+    assert sent.value.post_data_json["action_id"] == "vary"
+    expect(row(page, ts).get_by_role("button", name="Delete")).to_be_visible()
+
+
 def test_a_control_that_asks_is_sent_only_when_confirmed(room: Room, bot: Bot, page: Page) -> None:
     ts = room.post(blocks=controls(DELETE))
     delete = row(page, ts).locator("[data-action-id=delete]")

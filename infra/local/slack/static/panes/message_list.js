@@ -13,6 +13,9 @@ export class MessageList {
   #place;
   #atEnd = true;
   #messages = new Map();
+  #pressed = false;
+  /** What came while a button was held down: in a row that is replaced under it the click would be lost. */
+  #late = new Map();
   #jump;
 
   /** `root` scrolls; `place` is "channel" or "thread". */
@@ -25,13 +28,15 @@ export class MessageList {
       icon("down"), "Latest");
     root.append(this.#rows, this.#jump);
     root.addEventListener("scroll", () => this.#scrolled());
+    root.addEventListener("pointerdown", ({ button, target }) => { this.#pressed = button === 0 && target.closest("button") !== null; });
+    for (const end of ["pointerup", "pointercancel", "blur"]) window.addEventListener(end, () => setTimeout(() => this.#released()));
     const resized = new ResizeObserver(() => this.#atEnd && this.toEnd());
     resized.observe(this.#rows);
     resized.observe(root);
   }
 
   get(ts) {
-    return this.#messages.get(ts)?.message ?? null;
+    return this.#late.get(ts) ?? this.#messages.get(ts)?.message ?? null;
   }
 
   /** Show exactly these messages; rows that did not change are kept, so nothing flickers on a resync. */
@@ -84,6 +89,10 @@ export class MessageList {
 
   #put(message) {
     const known = this.#messages.get(message.ts);
+    if (known && this.#pressed) {
+      this.#late.set(message.ts, message);
+      return;
+    }
     const content = JSON.stringify(message);
     if (known?.content === content) return;
     const row = renderMessage(message, this.#context, this.#place);
@@ -91,7 +100,17 @@ export class MessageList {
     this.#messages.set(message.ts, { message, content, row });
   }
 
+  /** After the click, which follows the pointer's release at once. */
+  #released() {
+    this.#pressed = false;
+    const late = [...this.#late.values()];
+    this.#late.clear();
+    for (const message of late) this.#put(message);
+    if (late.length) this.#arrange();
+  }
+
   #drop(ts) {
+    this.#late.delete(ts);
     this.#messages.get(ts)?.row.remove();
     this.#messages.delete(ts);
   }
