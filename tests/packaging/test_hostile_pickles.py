@@ -138,7 +138,7 @@ SPECIAL = {
     "a byte count below zero": (b"\x80\x02\x8b\xff\xff\xff\xff.", "broken-pickle"),
     "a million instructions": (b"\x80\x02" + b"}0" * 600_000 + b"}.", "too-long"),
     "the wrong magic": (b"\x80\x02}.\x80\x02}.", "not-torch"),
-    "an empty file": (b"", "broken-pickle"),
+    "an empty file": (b"", "empty"),
 }
 
 
