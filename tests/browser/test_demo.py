@@ -213,7 +213,7 @@ def job_of(demo: Demo, card: Locator) -> str:
 
 
 def open_thread(page: Page, card: Locator) -> Locator:
-    """The card's picture is there first: as it comes, what stands below it moves away from under the pointer."""
+    """The picture of the card is there first: as it comes, what stands below moves from under the pointer."""
     expect(card.locator("img.print-image")).to_have_js_property("complete", True)
     card.get_by_test_id("open-thread").click()
     thread = page.get_by_test_id("thread")
