@@ -128,7 +128,8 @@ def test_an_added_file_ends_in_the_same_release(first, desk):
     for moment in every_moment(requests)[first::3]:
         remove_release(account.store, list_releases(account.store)[-1])
         assert desk.types(*words, *account.where, moment=moment) == KILLED
-        assert finished(account.store) == (2 if moment.request == requests else 1)
+        # the last request looks whether somebody else made a release meanwhile
+        assert finished(account.store) == (2 if moment.request >= requests - 1 else 1)
         assert desk.types(*words, *account.where) == 0
         assert contents(account.store) == wanted
 
