@@ -82,6 +82,7 @@ def test_what_is_asked_for_is_polled_for_and_opened_by_a_link(stack: Stack, clie
 def test_the_outcome_is_pushed_signed_and_under_one_id(stack: Stack, client: Client, receiver: Receiver):
     location = client.create({**ASK, "callback_url": f"{receiver.url}/pictures"})
     client.ended(location)
+    stack.until(lambda: receiver.heard)  # it may be polled before it is told
 
     assert len({headers["webhook-id"] for _, headers, _ in receiver.heard}) == 1, "told twice, known as one"
     path, headers, body = receiver.heard[0]
@@ -100,6 +101,7 @@ def test_a_failure_is_pushed_too_and_costs_nothing(stack: Stack, client: Client,
     document = client.ended(client.create({**ASK, "callback_url": receiver.url}))
 
     assert document["outcome"] == "out_of_memory"
+    stack.until(lambda: receiver.heard)
     assert {json.loads(body)["outcome"] for _, _, body in receiver.heard} == {"out_of_memory"}
     assert stack.bot.gpu_time_used(f"key-{client.key.key.id}") == 0
 
@@ -169,6 +171,7 @@ def test_a_process_that_dies_in_the_midst_loses_nothing(stack: Stack, client: Cl
     stack.bot.open()
 
     assert client.ended(location)["outcome"] == "ok"
+    stack.until(lambda: receiver.heard)
     assert {json.loads(body)["outcome"] for _, _, body in receiver.heard} == {"ok"}
 
 
@@ -189,7 +192,7 @@ def test_the_sweep_alone_brings_it_to_its_end(make_stack: MakeStack, receiver: R
     client = Client(stack=stack, key=stack.bot.new_key("scenario"))
     location = client.create({**ASK, "callback_url": receiver.url})
 
-    stack.sweep_until(lambda: client.ask("GET", location).json()["state"] == "ended")
+    stack.sweep_until(lambda: client.ask("GET", location).json()["state"] == "ended" and receiver.heard)
     assert [json.loads(body)["outcome"] for _, _, body in receiver.heard] == ["ok"]
 
 
