@@ -4,18 +4,10 @@ from types import SimpleNamespace
 
 from bot.aws.events import Ours
 from bot.domain.job import Address, Job, SinkKind
-from bot.http_api.poll_sink import PollSink
-from bot.local.database import MEMORY, Database
-from bot.local.journal import ListJournal
-from bot.local.memory_objects import MemoryObjects
-from bot.local.queue import InProcessQueue
-from bot.local.sqlite_cells import SqliteCells
-from bot.local.sqlite_jobs import SqliteJobs
-from bot.local.system import ManualClock, SeededRandomness, SequentialIds
-from bot.local.word_rules import WordRules
-from bot.ports import EndpointState, Fate, Warmth
 from bot.services import intake
-from bot.services.core import Caller, Core, Policy, Process
+from bot.services.core import Caller, Core
+from tests.unit.services import cores
+from tests.unit.services.cores import RememberingEndpoint
 
 TENANT, YOU, ROBIN = "T1", "U1", "U9"
 ACCOUNT = "123456789012"
@@ -23,25 +15,6 @@ TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:imagine-dev-failed"
 QUEUE_ARN = f"arn:aws:sqs:us-east-1:{ACCOUNT}:imagine-dev-nudges"
 OURS = Ours(account=ACCOUNT, bucket="imagine-dev-pictures", queue="imagine-dev-nudges", topic=TOPIC)
 NOBODYS = "z" * 26
-
-
-class RememberingEndpoint:
-    """Takes submissions and never draws."""
-
-    def __init__(self):
-        self.submitted = []
-
-    def submit(self, submission):
-        self.submitted.append(submission)
-
-    def fate(self, _inference_id):
-        return Fate.UNKNOWN
-
-    def cancel(self, _inference_id):
-        return False
-
-    def state(self):
-        return EndpointState(name="test", warmth=Warmth.AWAKE, window=4)
 
 
 class Refusing:
@@ -62,24 +35,8 @@ class Refusing:
 
 
 def build(**overrides) -> Core:
-    """A core in memory; jobs end in the poll sink."""
-    database = Database(MEMORY)
-    values = {
-        "clock": ManualClock(),
-        "ids": SequentialIds(),
-        "randomness": SeededRandomness(),
-        "jobs": SqliteJobs(database),
-        "cells": SqliteCells(database),
-        "objects": MemoryObjects(),
-        "queue": InProcessQueue(),
-        "endpoint": RememberingEndpoint(),
-        "sinks": {SinkKind.POLL: PollSink()},
-        "moderation": WordRules([]),
-        "journal": ListJournal(),
-        "policy": Policy(),
-        "process": Process(boot="b"),
-    }
-    return Core(**(values | overrides))
+    """A core in memory, whose endpoint takes four drawings at once; jobs end in the poll sink."""
+    return cores.build(**({"endpoint": RememberingEndpoint(window=4)} | overrides))
 
 
 def with_time(seconds=60.0):
